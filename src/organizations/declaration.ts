@@ -1,0 +1,126 @@
+import { z } from 'zod'
+import { ACCOUNT_KINDS } from '../entities/states.ts'
+
+/** The organization's declaration (interface.md). This schema is the truth; docs/organization.schema.json is made from it. */
+
+const name = z.string().trim().min(1).max(200)
+const names = z.array(name).refine((list) => new Set(list.map((entry) => entry.toLowerCase())).size === list.length, 'holds a name twice')
+const named = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ name, ...shape }))
+
+const timeZone = z.string().refine((zone) => {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }))
+  } catch {
+    return false
+  }
+}, 'is not an IANA time zone, such as America/Chicago')
+
+const webAddress = z.url({ protocol: /^https?$/, hostname: z.regexes.hostname })
+
+export const LANGUAGES = ['en', 'es', 'fr', 'de'] as const
+export const MAIL_CHOICES = ['credentials', 'invitation', 'none'] as const
+export type MailChoice = (typeof MAIL_CHOICES)[number]
+
+const password = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('random'), length: z.int().min(8).max(128).default(15), mustChange: z.boolean().default(true) }),
+  z.strictObject({ kind: z.literal('passphrase'), words: z.int().min(4).max(10).default(4), mustChange: z.boolean().default(true) }),
+])
+
+/** Everything of the declaration that is not catalog; kept as it is in organizations.settings. */
+export const settingsSchema = z.strictObject({
+  username: z
+    .strictObject({ format: z.string().regex(/^(?:[A-Za-z0-9._-]|\{(?:first|last|f|l|email|externalId)\})+$/, 'may hold letters, digits, . _ - and {first} {last} {f} {l} {email} {externalId}').default('{first}.{last}'), maxLength: z.int().min(12).max(128).default(32) })
+    .prefault({}),
+  password: password.prefault({ kind: 'random' }),
+  login: z.strictObject({ url: webAddress.nullable().default(null), sso: z.boolean().default(false) }).prefault({}),
+  phone: z.enum(['ten-digit', 'nanp', 'e164']).default('ten-digit'),
+  matching: z.strictObject({ deactivated: z.enum(['reactivate', 'skip', 'ask']).default('reactivate') }).prefault({}),
+  defaults: z
+    .strictObject({
+      groups: names.default([]),
+      profile: name.nullable().default(null),
+      license: name.nullable().default(null),
+      role: name.nullable().default(null),
+      accountKind: z.enum(ACCOUNT_KINDS).default('employee'),
+      delivery: z.enum(MAIL_CHOICES).default('none'),
+    })
+    .prefault({}),
+  whenOutOfSeats: z.enum(['contact-only', 'reject']).default('contact-only'),
+  supportContact: z.strictObject({ name, email: z.email().optional(), phone: z.string().optional() }).nullable().default(null),
+  invitation: z.strictObject({ lifetimeDays: z.int().min(1).max(90).default(7) }).prefault({}),
+  mail: z
+    .strictObject({
+      from: z.string().min(3).max(320).regex(/^[^\r\n]+$/, 'holds a line break').nullable().default(null),
+      /** Mails a minute over all workers; null: as fast as the server takes them. */
+      ratePerMinute: z.int().min(1).max(1_000_000).nullable().default(null),
+    })
+    .prefault({}),
+  /** Who is told how each import ended. */
+  operators: z.array(z.email()).max(20).default([]),
+})
+export type Settings = z.infer<typeof settingsSchema>
+
+export const catalogSchema = z.strictObject({
+  groups: names.default([]),
+  profiles: names.default([]),
+  licenses: named({ seats: z.int().min(0).nullable().default(null) }).default([]),
+  roles: named({ userType: z.string().max(200).nullable().default(null), description: z.string().max(2000).nullable().default(null), required: z.boolean().default(false), invitableAlone: z.boolean().default(true) }).default([]),
+  products: named({ autoLink: z.boolean().default(false), role: name.nullable().default(null), tenants: names.default([]) }).default([]),
+  securityGroups: z.strictObject({ company: names.default(['all']), businessUnit: names.default(['all']), department: names.default(['all']), location: names.default(['all']) }).prefault({}),
+  customers: named({ worksites: names.default([]), contactRoles: names.default([]) }).default([]),
+})
+export type CatalogDeclaration = z.infer<typeof catalogSchema>
+
+const identitySchema = z.strictObject({
+  key: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63'),
+  name,
+  timeZone: timeZone.default('UTC'),
+  language: z.enum(LANGUAGES).default('en'),
+})
+
+export const declarationSchema = z
+  .strictObject({ $schema: z.string().optional(), ...identitySchema.shape, ...settingsSchema.shape, ...catalogSchema.shape })
+  .superRefine((declaration, context) => {
+    const known = (path: (string | number)[], list: readonly string[], value: string | null) => {
+      if (value !== null && !list.includes(value)) context.addIssue({ code: 'custom', path, message: `is ${JSON.stringify(value)}, which is not declared` })
+    }
+    declaration.defaults.groups.forEach((group, index) => known(['defaults', 'groups', index], declaration.groups, group))
+    known(['defaults', 'profile'], declaration.profiles, declaration.defaults.profile)
+    known(['defaults', 'license'], declaration.licenses.map((license) => license.name), declaration.defaults.license)
+    const roles = declaration.roles.map((role) => role.name)
+    known(['defaults', 'role'], roles, declaration.defaults.role)
+    declaration.products.forEach((product, index) => known(['products', index, 'role'], roles, product.role))
+    for (const list of ['licenses', 'roles', 'products', 'customers'] as const) {
+      const seen = new Set<string>()
+      declaration[list].forEach((entry, index) => {
+        const key = entry.name.toLowerCase()
+        if (seen.has(key)) context.addIssue({ code: 'custom', path: [list, index, 'name'], message: `names ${JSON.stringify(entry.name)} twice` })
+        seen.add(key)
+      })
+    }
+  })
+export type Declaration = z.infer<typeof declarationSchema>
+
+/** A declaration that cannot be taken; every fault with its place, all at once. */
+export class DeclarationRefused extends Error {
+  readonly faults: { path: string; message: string }[]
+
+  constructor(faults: { path: string; message: string }[]) {
+    super(`The declaration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`)
+    this.name = 'DeclarationRefused'
+    this.faults = faults
+  }
+}
+
+/** Checks a declaration and fills in the defaults. Throws DeclarationRefused with every fault. */
+export function parseDeclaration(input: unknown): Declaration {
+  const parsed = declarationSchema.safeParse(input)
+  if (parsed.success) return parsed.data
+  throw new DeclarationRefused(parsed.error.issues.map((issue) => ({ path: issue.path.join('.') || '(top)', message: issue.message })))
+}
+
+/** The part that is kept in organizations.settings. */
+export function settingsOf(declaration: Declaration): Settings {
+  const shape = settingsSchema.shape
+  return Object.fromEntries(Object.keys(shape).map((key) => [key, declaration[key as keyof Settings]])) as Settings
+}
