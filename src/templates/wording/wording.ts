@@ -1,0 +1,83 @@
+/**
+ * The sentences of the mails in one language. A sentence is plain text that may use the variables of its purpose;
+ * it stands in text and HTML alike, so that markup has no place in it. A sentence that is missing is a type error.
+ */
+export type Wording = {
+  /** BCP 47, as it stands in the lang attribute of the mail. */
+  language: string
+  shared: {
+    /** Above the address that repeats where a button leads. */
+    linkHelp: string
+    /** Above the name, address and phone number of the support contact. */
+    support: string
+    /** Above the name of the organization, at the end of the letter. */
+    closing: string
+  }
+  credentials: Letter & {
+    usernameLabel: string
+    passwordLabel: string
+    /** Above the address for signing in, in the plain text. */
+    signInLabel: string
+    mustChange: string
+    keepSafe: string
+  }
+  invitation: Letter & {
+    /** Above the link, in the plain text. */
+    linkLabel: string
+    expires: string
+    expired: string
+  }
+  operatorSummary: {
+    subjectDone: string
+    subjectFailed: string
+    subjectCancelled: string
+    subjectAwaiting: string
+    subjectNothing: string
+    preheader: string
+    headingDone: string
+    headingFailed: string
+    headingCancelled: string
+    headingAwaiting: string
+    headingNothing: string
+    cancelled: string
+    awaiting: string
+    /** Said loudly, so that an import without effect is never taken for a success (spec B9). */
+    nothing: string
+    fileLabel: string
+    organizationLabel: string
+    importLabel: string
+    rowsHeading: string
+    read: string
+    created: string
+    updated: string
+    unchanged: string
+    rejected: string
+    held: string
+    blank: string
+    peopleHeading: string
+    usersCreated: string
+    deliveriesOwed: string
+    deliveriesScheduled: string
+    deliveriesHeld: string
+    issuesHeading: string
+    row: string
+    moreIssues: string
+    /** Above the address of the import, in the plain text. */
+    openLabel: string
+    button: string
+    footer: string
+  }
+}
+
+/** What every letter to a person who is brought on board has. */
+type Letter = {
+  subject: string
+  /** What the list of mails shows beside the subject. Never a password or a link. */
+  preheader: string
+  heading: string
+  greeting: string
+  intro: string
+  button: string
+  unexpected: string
+  footer: string
+}
