@@ -1,6 +1,6 @@
 /**
  * The one door to Handlebars: templates are compiled from strings, know three helpers (if, unless, each),
- * no partials and no decorators, see own properties only, and throw at a name that the context does not have.
+ * no decorators, see own properties only, and throw at a name that the context does not have. Mails know no partials.
  */
 import Handlebars from 'handlebars'
 
@@ -62,16 +62,33 @@ const environment = (): typeof Handlebars => {
 }
 const own = environment()
 
+const OPTIONS = {
+  strict: true,
+  knownHelpersOnly: true,
+  knownHelpers: { helperMissing: true, blockHelperMissing: true, each: true, if: true, unless: true, with: false, log: false, lookup: false },
+} as const
+
 /**
  * Compiles a template. Nothing runs before the first call of what is returned.
  * `escape` is 'html' for HTML and 'none' for plain text and subjects.
  */
 export function compileString(source: string, escape: 'html' | 'none'): (context: object) => string {
-  const render = own.compile<object>(source, {
-    strict: true,
-    noEscape: escape === 'none',
-    knownHelpersOnly: true,
-    knownHelpers: { helperMissing: true, blockHelperMissing: true, each: true, if: true, unless: true, with: false, log: false, lookup: false },
-  })
+  const render = own.compile<object>(source, { ...OPTIONS, noEscape: escape === 'none' })
   return (context) => render(context)
+}
+
+/**
+ * Compiles HTML pages of our own that use one another as partials: {{> name}}, {{#> name}} … {{/name}}. All else is as in
+ * compileString; what organizations write never gets here.
+ * @returns renders the page of that name
+ */
+export function compilePages<Name extends string>(sources: Readonly<Record<Name, string>>): (name: Name, context: object) => string {
+  const pages = environment()
+  const compiled = new Map<string, (context: object) => string>()
+  for (const [name, source] of Object.entries<string>(sources)) {
+    const page = pages.compile<object>(source, OPTIONS)
+    pages.registerPartial(name, page)
+    compiled.set(name, (context) => page(context))
+  }
+  return (name, context) => compiled.get(name)!(context)
 }

@@ -1,0 +1,205 @@
+import type { Transaction } from '../entities/database.ts'
+import type { Catalog } from '../organizations/catalog.ts'
+import type { Settings } from '../organizations/declaration.ts'
+import { ISSUES, type IssueCode } from '../rules/catalog.ts'
+
+/** Where an import keeps its checked rows and its plan; users are planned beside it. */
+export type PlanTables = { rows: string; plan: string; users: string }
+
+export type UserPlanContext = {
+  importId: string
+  tables: PlanTables
+  settings: Settings
+  catalog: Catalog
+  /** SQL over a staged row `r`: the purpose of the mail that a new user of this row is owed, or null. */
+  purpose: string
+}
+
+const SECURITY = ['company_id', 'business_unit_id', 'department_id', 'location_id'] as const
+
+/**
+ * Decides which users the planned rows make or change (spec C1 to C6): usernames numbered, seats counted, defaults filled in.
+ * Writes the users' plan beside the contacts'; rows that cannot have their user become `rejected` there.
+ * Set-based, in the caller's transaction; a plan that was there is replaced.
+ */
+export async function planUsers(tx: Transaction, context: UserPlanContext): Promise<void> {
+  const { tables } = context
+  await tx.run(`drop table if exists ${tables.users}`)
+  await tx.run(`create table ${tables.users} (
+    row integer not null, fate text not null, user_id bigint, contact_id bigint not null, user_version integer, account_kind text not null,
+    username text, username_stem text, username_number integer, profile_id bigint, license_id bigint, group_ids bigint[], role_ids bigint[],
+    loginable boolean not null, purpose text, send_at timestamptz
+  ) with (autovacuum_enabled = off)`)
+  const [wanted] = await tx.query<{ some: boolean }>(`select exists (select from ${tables.rows} where verdict = 'o' and wants_user is distinct from false) as some`)
+  if (!wanted!.some) return
+  await collect(tx, context)
+  await rejectProblems(tx, context)
+  await nameUsers(tx)
+  await seatUsers(tx, context)
+  await writePlan(tx, context)
+}
+
+/** The rows that ask for a user, with the user that is there already, in a table of this transaction. */
+async function collect(tx: Transaction, { tables, settings, catalog, purpose }: UserPlanContext): Promise<void> {
+  const idOf = (list: readonly { id: string; name: string }[], name: string | null): string => list.find((entry) => entry.name === name)?.id ?? 'null'
+  const groups = settings.defaults.groups.map((name) => idOf(catalog.groups, name))
+  const kind = settings.defaults.accountKind
+  const unlessGiven = { profile: idOf(catalog.profiles, settings.defaults.profile), license: idOf(catalog.licenses, settings.defaults.license), role: idOf(catalog.roles, settings.defaults.role) }
+  await tx.run('drop table if exists wanted_users')
+  await tx.run(
+    `create temporary table wanted_users on commit drop as
+     select r.row, p.contact_id, coalesce(r.account_kind, '${kind}') as account_kind, u.id as user_id, u.version as user_version,
+       case when u.id is null then 'create' else 'update' end as fate, null::text as problem, p.reactivate,
+       r.username as typed, r.username_base as base, r.username_stem as stem, r.username_number as number, null::text as username,
+       coalesce(r.license_id, u.license_id, ${unlessGiven.license}::bigint) as license_id, u.license_id as old_license_id,
+       coalesce(r.profile_id, u.profile_id, ${unlessGiven.profile}::bigint) as profile_id,
+       case when u.id is null then coalesce(r.group_ids, '{${groups.join(',')}}'::bigint[]) else r.group_ids end as group_ids,
+       case when r.no_role then '{}'::bigint[] when u.id is null then coalesce(r.role_ids, array_remove(array[${unlessGiven.role}::bigint], null)) else r.role_ids end as role_ids,
+       u.id is null and r.no_role is not true and r.role_ids is null and ${unlessGiven.role}::bigint is null as role_missing,
+       case when u.id is null then ${purpose} end as purpose, r.send_at, r.email
+     from ${tables.rows} r
+     join ${tables.plan} p on p.row = r.row
+     left join users u on u.contact_id = p.contact_id and u.account_kind = coalesce(r.account_kind, '${kind}')
+     where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false
+       and case
+         when u.id is not null then (${differences()}) or p.reactivate
+         -- A person who is known and has no user gets one only where the file says so; somebody new gets one unless it says no.
+         else p.fate = 'create' or r.wants_user
+       end`,
+  )
+  await tx.run('analyze wanted_users')
+}
+
+/** Whether a row says something else of an existing user `u`. */
+function differences(): string {
+  return [
+    ...['license_id', 'profile_id', ...SECURITY].map((column) => `(r.${column} is not null and r.${column} is distinct from u.${column})`),
+    '(r.username is not null and r.username <> u.username)',
+    `(r.group_ids is not null and (select array_agg(g.group_id order by g.group_id) from user_group_members g where g.user_id = u.id)
+      is distinct from (select array_agg(distinct g.id order by g.id) from unnest(r.group_ids) as g (id)))`,
+    `((r.role_ids is not null or r.no_role) and (select array_agg(distinct l.role_id order by l.role_id) from user_roles l where l.user_id = u.id and l.role_id is not null
+        and (r.product_ids is null and l.product_id is null or l.product_id = any (r.product_ids)))
+      is distinct from (select array_agg(distinct g.id order by g.id) from unnest(r.role_ids) as g (id)))`,
+    '(r.product_ids is not null and exists (select from unnest(r.product_ids) as g (id) where not exists (select from user_roles l where l.user_id = u.id and l.product_id = g.id)))',
+  ].join(' or ')
+}
+
+/** Missing roles and addresses, and usernames that somebody has or had. */
+async function rejectProblems(tx: Transaction, context: UserPlanContext): Promise<void> {
+  await tx.run(
+    `update wanted_users w set problem = case
+       when w.role_missing then 'role.required'
+       when w.purpose is not null and w.email is null and not exists (select from contacts c where c.id = w.contact_id and c.email is not null) then 'email.required'
+       else 'username.taken' end
+     where w.role_missing
+        or (w.purpose is not null and w.email is null and not exists (select from contacts c where c.id = w.contact_id and c.email is not null))
+        or (w.typed is not null and (
+             exists (select from users u where u.username = w.typed and u.id is distinct from w.user_id)
+             or exists (select from released_usernames u where u.username = w.typed)
+             or exists (select from wanted_users o where o.typed = w.typed and o.row < w.row)))`,
+  )
+  await reject(tx, context)
+}
+
+/** Takes rows with a problem out of both plans, and tells it. */
+async function reject(tx: Transaction, { importId, tables, catalog }: UserPlanContext): Promise<void> {
+  const [found] = await tx.query<{ some: boolean }>('select exists (select from wanted_users where problem is not null) as some')
+  if (!found!.some) return
+  const licenses = JSON.stringify(Object.fromEntries(catalog.licenses.map((license) => [license.id, license.name])))
+  await tx.run(
+    `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
+     select $1, $2, row,
+       case problem when 'role.required' then 'Role' when 'email.required' then 'Email' when 'username.taken' then 'Username' else 'License' end,
+       case problem when 'role.required' then 'roles' when 'email.required' then 'email' when 'username.taken' then 'username' else 'license' end,
+       problem, 'error', case when problem = 'username.taken' then typed end,
+       case when problem = 'license.no_seats' then jsonb_build_object('license', $3::jsonb ->> license_id::text) end
+     from wanted_users where problem is not null`,
+    [tx.organizationId, importId, licenses],
+  )
+  await tx.run(`update ${tables.plan} p set fate = 'rejected' from wanted_users w where w.row = p.row and w.problem is not null`)
+  await tx.run('delete from wanted_users where problem is not null')
+}
+
+/**
+ * Numbers the usernames (spec C1): each stem goes on behind the highest number that anybody has, had, or is typed in this file,
+ * in the order of the rows, so that a rerun gives the same names.
+ */
+async function nameUsers(tx: Transaction): Promise<void> {
+  await tx.run(
+    `create temporary table named_users on commit drop as
+     with stems as (select distinct stem from wanted_users where fate = 'create' and typed is null),
+     taken as (
+       select stem, max(number) as number from (
+         select u.username_stem as stem, u.username_number as number from users u where u.username_stem in (select stem from stems)
+         union all select u.username_stem, u.username_number from released_usernames u where u.username_stem in (select stem from stems)
+         union all select w.stem, w.number from wanted_users w where w.typed is not null and w.stem in (select stem from stems)
+       ) known group by stem
+     )
+     select w.row, w.base, w.stem, coalesce(t.number, 0) + row_number() over (partition by w.stem order by w.row) as number
+     from wanted_users w left join taken t on t.stem = w.stem
+     where w.fate = 'create' and w.typed is null`,
+  )
+  await tx.run(`update wanted_users set username = typed where typed is not null`)
+}
+
+/** Gives seats in the order of the rows (spec C3). What does not fit awaits a license, or is rejected, as the organization chooses. */
+async function seatUsers(tx: Transaction, context: UserPlanContext): Promise<void> {
+  const limited = context.catalog.licenses.filter((license) => license.seats !== null)
+  if (limited.length === 0) return
+  const full = context.settings.whenOutOfSeats
+  await tx.run(
+    `with free as (
+       select l.id, l.seats
+         - (select count(*) from users u where u.license_id = l.id and u.state = 'active')
+         - (select coalesce(sum(s.seats), 0) from seat_reservations s where s.license_id = l.id and s.import_id <> $1) as seats
+       from licenses l where l.seats is not null
+     ), ranked as (
+       select w.row, w.license_id, row_number() over (partition by w.license_id order by w.row) as place
+       from wanted_users w where w.license_id is not null and (w.fate = 'create' or w.license_id is distinct from w.old_license_id)
+     )
+     update wanted_users w set
+       problem = case when '${full}' = 'reject' or w.fate = 'update' then 'license.no_seats' end,
+       fate = case when '${full}' = 'contact-only' and w.fate = 'create' then 'awaiting' else w.fate end
+     from ranked r join free f on f.id = r.license_id
+     where r.row = w.row and r.place > f.seats`,
+    [context.importId],
+  )
+  await reject(tx, context)
+}
+
+async function writePlan(tx: Transaction, context: UserPlanContext): Promise<void> {
+  const { tables, settings, catalog, importId } = context
+  await tx.run(
+    `insert into ${tables.users}
+     select w.row, w.fate, case w.fate when 'create' then nextval('users_id_seq') else w.user_id end, w.contact_id, w.user_version, w.account_kind,
+       case when w.typed is not null then w.typed when n.number = 1 then n.base else n.stem || n.number end,
+       coalesce(n.stem, w.stem), coalesce(n.number, w.number), w.profile_id, w.license_id, w.group_ids, w.role_ids,
+       ${settings.login.sso ? 'false' : 'true'} and w.profile_id is not null and w.license_id is not null
+         and (w.fate = 'update' and w.group_ids is null or cardinality(w.group_ids) > 0),
+       w.purpose, w.send_at
+     from wanted_users w left join named_users n on n.row = w.row`,
+  )
+  await tx.run(`create unique index on ${tables.users} (row)`)
+  await tx.run(`analyze ${tables.users}`)
+  await tx.run(`update ${tables.plan} p set fate = 'update' from ${tables.users} u where u.row = p.row and p.fate = 'unchanged' and u.fate <> 'awaiting'`)
+  const licenses = JSON.stringify(Object.fromEntries(catalog.licenses.map((license) => [license.id, license.name])))
+  await warn(tx, importId, 'license.awaiting', `select row, 'License', 'license', jsonb_build_object('license', $5::jsonb ->> license_id::text) from ${tables.users} where fate = 'awaiting'`, licenses)
+  const missing = `array_to_string(array_remove(array[case when coalesce(cardinality(group_ids), 0) = 0 then 'a user group' end, case when profile_id is null then 'a profile' end, case when license_id is null then 'a license' end], null), ' and ')`
+  if (!settings.login.sso) await warn(tx, importId, 'user.not_loginable', `select row, null, null, jsonb_build_object('missing', ${missing} || ' is') from ${tables.users} where fate = 'create' and not loginable and $5::text is null`, null)
+  const alone = catalog.roles.filter((role) => !role.invitableAlone)
+  if (alone.length > 0) {
+    const names = JSON.stringify(Object.fromEntries(alone.map((role) => [role.id, role.name])))
+    const lone = `purpose = 'invitation' and cardinality(role_ids) = 1 and $5::jsonb ? role_ids[1]::text`
+    await warn(tx, importId, 'delivery.not_invitable', `select row, 'Role', 'roles', jsonb_build_object('role', $5::jsonb ->> role_ids[1]::text) from ${tables.users} where ${lone}`, names)
+    await tx.run(`update ${tables.users} set purpose = null where ${lone.replaceAll('$5', '$1')}`, [names])
+  }
+}
+
+/** Tells a warning for each row of `selection` (row, header, field, detail); $5 is `parameter`. */
+async function warn(tx: Transaction, importId: string, code: IssueCode, selection: string, parameter: string | null): Promise<void> {
+  await tx.run(
+    `insert into import_issues (organization_id, import_id, code, severity, row, header, field, detail)
+     select $1, $2, $3, $4, warned.* from (${selection}) as warned (row, header, field, detail)`,
+    [tx.organizationId, importId, code, ISSUES[code].severity, parameter],
+  )
+}

@@ -1,0 +1,42 @@
+import { createReadStream } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ImportReport } from '../importers/importReport.ts'
+import { DEFAULT_OPTIONS, receiveFile } from '../importers/receive.ts'
+import { applyDeclaration } from '../organizations/apply.ts'
+import { listOrganizations } from '../organizations/organizations.ts'
+import { followDeliveries, followImport } from './followImport.ts'
+import type { Installation } from './installation.ts'
+import type { Output } from './output.ts'
+
+const FOLDER = join(import.meta.dirname, '../../fixtures/demonstration')
+const DECLARATION = 'acme.organization.json'
+/** The one by workbook, the other by CSV; each with a few bad rows. */
+const FILES = ['people.xlsx', 'contractors.csv']
+
+/**
+ * Shows what Muster does, in an installation where nobody has declared anything of their own: an organization, a workbook, a CSV,
+ * and their mails in the mailbox. What was shown before is not done again; what a crash left half done is finished.
+ * @returns the imports made now; empty where there was nothing to show
+ */
+export async function demonstrate(installation: Installation, out: Output): Promise<ImportReport[]> {
+  const { database, queues } = installation
+  const declaration = JSON.parse(await readFile(join(FOLDER, DECLARATION), 'utf8')) as { key: string }
+  const others = (await listOrganizations(database)).filter(({ key }) => key !== declaration.key)
+  if (others.length > 0) return []
+  const { id: organizationId } = await applyDeclaration(database, declaration)
+  const known = await database.tenant(organizationId, (tx) => tx.query<{ hash: string }>('select file_hash as hash from imports'))
+  const reports: ImportReport[] = []
+  for (const name of FILES) {
+    const path = join(FOLDER, name)
+    const hash = createHash('sha256').update(await readFile(path)).digest('hex')
+    if (known.some((stored) => stored.hash === hash)) continue
+    const importId = await receiveFile(database, organizationId, { name, bytes: createReadStream(path) as AsyncIterable<Buffer> }, { ...DEFAULT_OPTIONS, delivery: { kind: 'now' } })
+    await queues.wake('stage', { organizationId, importId })
+    const report = await followImport(installation, organizationId, importId, out)
+    await followDeliveries(installation, organizationId, importId, out)
+    reports.push(report)
+  }
+  return reports
+}

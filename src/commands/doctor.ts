@@ -1,0 +1,99 @@
+import { createConnection } from 'node:net'
+import { SettingsRefused } from '../config.ts'
+import { OBJECTIONS } from '../deliveries/recheck.ts'
+import { RedisUnfit } from '../jobs/queues.ts'
+import { workerSeen, type Context } from './context.ts'
+import type { Installation } from './installation.ts'
+import { EXIT, green, inert, red, yellow, type ExitStatus } from './output.ts'
+
+type Finding = { part: string; state: 'well' | 'attention' | 'failed'; message: string; hint: string | null }
+
+const well = (part: string, message: string): Finding => ({ part, state: 'well', message, hint: null })
+
+/** `muster doctor`: looks at settings, database, queue, SMTP and what waits for a person; says what to do. */
+export async function examine(context: Context): Promise<ExitStatus> {
+  const findings: Finding[] = []
+  try {
+    const config = context.config()
+    findings.push(well('settings', config.databaseUrl === null ? `embedded parts in ${config.home}` : 'as given'))
+    await context.with(async (installation) => {
+      findings.push(...(await examineParts(installation)))
+    })
+  } catch (error) {
+    findings.push(explain(error as Error & { code?: string }))
+  }
+  const { out } = context
+  const failed = findings.some(({ state }) => state === 'failed')
+  if (out.json) out.data({ healthy: !failed, findings })
+  else
+    for (const { part, state, message, hint } of findings) {
+      out.say(`${{ well: green('well     '), attention: yellow('attention'), failed: red('failed   ') }[state]}  ${part.padEnd(11)} ${inert(message)}`)
+      if (hint) out.say(`${' '.repeat(24)}${inert(hint)}`)
+    }
+  return failed ? EXIT.refused : EXIT.done
+}
+
+function explain(error: Error & { code?: string }): Finding {
+  if (error instanceof SettingsRefused) return { part: 'settings', state: 'failed', message: error.faults.join(' '), hint: 'docs/operations.md describes every setting.' }
+  if (error instanceof RedisUnfit) return { part: 'queue', state: 'failed', message: error.message, hint: null }
+  const hint = error.code === 'ECONNREFUSED' ? 'Is the server running, and do DATABASE_URL and REDIS_URL name it?' : error.code === '28P01' ? 'The user or password in DATABASE_URL is wrong.' : null
+  return { part: 'database', state: 'failed', message: error.message || String(error.code), hint }
+}
+
+async function examineParts(installation: Installation): Promise<Finding[]> {
+  const { database, queues, config } = installation
+  const findings: Finding[] = []
+  const [server] = await database.fleet((tx) => tx.query<{ version: string; behind: boolean }>(`select current_setting('server_version') as version, to_regclass('imports') is null as behind`))
+  findings.push(
+    server!.behind
+      ? { part: 'database', state: 'failed', message: `PostgreSQL ${server!.version}, without Muster's tables`, hint: './muster migrate brings it to this version.' }
+      : well('database', `PostgreSQL ${server!.version}`),
+  )
+  const waiting = await queues.counts()
+  findings.push(well('queue', `${config.redisUrl === null ? 'in PostgreSQL' : 'in Redis'}; waiting: ${Object.entries(waiting).map(([name, count]) => `${count} ${name}`).join(', ')}`))
+  findings.push(await examineMail(installation))
+  findings.push(
+    (await workerSeen(installation))
+      ? well('workers', 'at least one is there')
+      : { part: 'workers', state: 'attention', message: 'no worker is running', hint: installation.embedded ? 'npm start runs one; other commands bring their own.' : 'Start one: node worker.ts' },
+  )
+  findings.push(...(await examineWork(installation)))
+  return findings
+}
+
+async function examineMail({ config }: Installation): Promise<Finding> {
+  if (config.smtpUrl === null) return well('mail', 'goes to the built-in mailbox (./muster mailbox)')
+  const url = new URL(config.smtpUrl)
+  const port = Number(url.port || (url.protocol === 'smtps:' ? 465 : 587))
+  const reached = await new Promise<string | null>((resolve) => {
+    const socket = createConnection({ host: url.hostname, port, timeout: 5_000 })
+    const end = (problem: string | null): void => {
+      socket.destroy()
+      resolve(problem)
+    }
+    socket.once('connect', () => end(null)).once('error', (error) => end(error.message)).once('timeout', () => end('no answer within 5 s'))
+  })
+  if (reached === null) return well('mail', `${url.hostname}:${port} answers`)
+  return { part: 'mail', state: 'failed', message: `${url.hostname}:${port} cannot be reached: ${reached}`, hint: 'Check SMTP_URL and the way to the mail server.' }
+}
+
+/** What waits for a person, over all organizations. */
+async function examineWork({ database }: Installation): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const [pause] = await database.fleet((tx) => tx.query<{ reason: string; retryAt: Date }>(`select reason, retry_at as "retryAt" from service_pauses where service = 'smtp'`))
+  if (pause) findings.push({ part: 'mail', state: 'failed', message: `paused: ${pause.reason}`, hint: `It is tried again by itself at ${pause.retryAt.toISOString()}. Check the user and password in SMTP_URL.` })
+  for (const { id, key } of await database.fleet((tx) => tx.query<{ id: string; key: string }>('select id, key from fleet.organizations()'))) {
+    const [counts] = await database.tenant(id, (tx) =>
+      tx.query<{ unknown: number; failed: number; heldBack: number; waiting: number }>(
+        `select (select count(*)::int from deliveries where state = 'unknown') as unknown, (select count(*)::int from deliveries where state = 'failed') as failed,
+           (select count(*)::int from deliveries where state = 'held' and reason is not null) as "heldBack", (select count(*)::int from imports where state in ('previewed', 'held')) as waiting`,
+      ),
+    )
+    const tell = (count: number, message: string, hint: string): void => void (count > 0 && findings.push({ part: key, state: 'attention', message: `${count} ${message}`, hint }))
+    tell(counts!.unknown, 'mails whose end nobody knows', './muster deliveries list --state unknown, then ./muster deliveries resolve ID --as sent or not-sent')
+    tell(counts!.failed, 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')
+    tell(counts!.heldBack, `mails held back: ${OBJECTIONS['not_loginable']}`, './muster users list --filter loginable=false')
+    tell(counts!.waiting, 'imports that wait for a decision', './muster import list')
+  }
+  return findings
+}

@@ -1,0 +1,90 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { hasPlan, readImport, reportImport, type ImportReport } from '../importers/importReport.ts'
+import { countImport } from '../jobs/finishImport.ts'
+import type { Transaction } from '../entities/database.ts'
+import { workerSeen } from './context.ts'
+import type { Installation } from './installation.ts'
+import { count, dim, duration, number, type Output } from './output.ts'
+
+const LOOK_MS = 150
+/** Looks after which it is asked whether anybody works at all. */
+const LOOKS_BEFORE_ASKING = 20
+
+type Progress = { state: string; staged: number; chunks: number; chunksDone: number; stagedAll: boolean }
+
+/** Follows an import until it has ended or waits for somebody, and says how far it is; gives its report. */
+export async function followImport(installation: Installation, organizationId: string, importId: string, out: Output): Promise<ImportReport> {
+  const { database } = installation
+  const begun = performance.now()
+  for (let looks = 0; ; looks++) {
+    const progress = await database.tenant(organizationId, (tx) => look(tx, importId))
+    if (!['received', 'staging', 'committing'].includes(progress.state)) break
+    out.progress(describe(progress, performance.now() - begun))
+    if (looks % LOOKS_BEFORE_ASKING === LOOKS_BEFORE_ASKING - 1 && !(await workerSeen(installation))) out.progress('waiting: no worker is running')
+    await pause(LOOK_MS)
+  }
+  out.settle()
+  return database.tenant(organizationId, (tx) => fullReport(tx, importId))
+}
+
+/** Waits until the mails of an import that are due have left or have shown that they cannot. */
+export async function followDeliveries(installation: Installation, organizationId: string, importId: string, out: Output): Promise<void> {
+  const begun = performance.now()
+  let first: number | undefined
+  for (;;) {
+    const left = await installation.database.tenant(organizationId, (tx) => owedNow(tx, importId))
+    first ??= left
+    if (left === 0) break
+    const sent = first - left
+    const elapsed = performance.now() - begun
+    out.progress(`mailing ${number(sent)} of ${number(first)}${sent > 0 ? `, ${duration((elapsed / sent) * left)} left` : ''}`)
+    await pause(LOOK_MS)
+  }
+  out.settle()
+}
+
+/** The report of an import with its totals as they are now. */
+export async function fullReport(tx: Transaction, importId: string): Promise<ImportReport> {
+  const stored = await readImport(tx, importId)
+  if (!stored) throw new Error(`import ${importId} is gone`)
+  const counted = stored.result === null && (await hasPlan(tx, importId)) ? await countImport(tx, importId, stored.options) : null
+  return reportImport(tx, stored, counted)
+}
+
+async function look(tx: Transaction, importId: string): Promise<Progress> {
+  const [row] = await tx.query<Progress>(
+    `select i.state, i.rows_staged as staged, i.staged_at is not null as "stagedAll",
+       (select count(*)::int from import_chunks c where c.import_id = i.id) as chunks,
+       (select count(*)::int from import_chunks c where c.import_id = i.id and c.state = 'done') as "chunksDone"
+     from imports i where i.id = $1`,
+    [importId],
+  )
+  return row!
+}
+
+/** Mails whose end is still open. One that waits for a later try has shown what it can for now. */
+async function owedNow(tx: Transaction, importId: string): Promise<number> {
+  const [row] = await tx.query<{ count: number }>(
+    `select count(*)::int as count from deliveries where import_id = $1
+       and (state in ('queued', 'sending') or state = 'scheduled' and send_at <= now())
+       and not exists (select from service_pauses where service = 'smtp')`,
+    [importId],
+  )
+  return row!.count
+}
+
+function describe(progress: Progress, elapsed: number): string {
+  if (progress.state === 'received') return 'waiting for a worker'
+  if (progress.state === 'committing') {
+    const { chunks, chunksDone } = progress
+    const left = chunksDone > 0 ? `, ${duration((elapsed / chunksDone) * (chunks - chunksDone))} left` : ''
+    return `writing ${bar(chunksDone / Math.max(1, chunks))} ${Math.round((100 * chunksDone) / Math.max(1, chunks))} %${left}`
+  }
+  if (progress.stagedAll) return `checked ${count(progress.staged, 'row')}, comparing them with who is there`
+  return `checking rows: ${number(progress.staged)} ${dim(`(${number(Math.round(progress.staged / Math.max(0.001, elapsed / 1000)))} a second)`)}`
+}
+
+function bar(part: number): string {
+  const full = Math.round(part * 20)
+  return '█'.repeat(full) + '░'.repeat(20 - full)
+}

@@ -1,0 +1,83 @@
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { startMailbox } from '../embedded/mailbox.ts'
+import { acquireEmbeddedPostgres } from '../embedded/postgres.ts'
+import { Database } from '../entities/database.ts'
+import { migrate } from '../entities/migrate.ts'
+import { failpointAt } from '../jobs/failpoint.ts'
+import { checkRedis, migrateQueues, openQueues, type Queues } from '../jobs/queues.ts'
+import { startWorker, type RunningWorker } from '../jobs/startWorker.ts'
+
+/** The parts that a process works with, opened once and closed in the reverse order. */
+export type Installation = {
+  config: Config
+  databaseUrl: string
+  database: Database
+  queues: Queues
+  log: Logger
+  publicUrl: string
+  /** Embedded parts are ours to start and stop; otherwise the operator runs them. */
+  embedded: boolean
+  /** Migrations applied now. */
+  migrated: string[]
+  /** Starts a worker of this process, with the built-in mailbox where no mail server is named. */
+  startWorker(): Promise<RunningWorker>
+  close(): Promise<void>
+}
+
+/** Opens the database, embedded or named, brings it to this version where it is ours, and opens the queue. */
+export async function openInstallation(config: Config, log: Logger, options: { migrate?: boolean; quiet?: (line: string) => void } = {}): Promise<Installation> {
+  const closing: (() => Promise<unknown> | unknown)[] = []
+  const close = async (): Promise<void> => {
+    for (const step of closing.splice(0).toReversed()) await step()
+  }
+  try {
+    if (config.redisUrl !== null) await checkRedis(config.redisUrl)
+    const embedded = config.databaseUrl === null
+    let databaseUrl = config.databaseUrl
+    if (databaseUrl === null) {
+      const postgres = await acquireEmbeddedPostgres(config.home, { log: options.quiet ?? ((line) => log.info(line)) })
+      closing.push(() => postgres.release())
+      databaseUrl = postgres.databaseUrl
+    }
+    const migrated = embedded || options.migrate ? await migrateAll(databaseUrl) : []
+    const database = new Database(databaseUrl)
+    closing.push(() => database.close())
+    const queues = openQueues({ databaseUrl, redisUrl: config.redisUrl, onError: (error) => log.warn({ error: error.message }, 'the queue is out of reach; nothing is lost, the sweep goes on when it is back') })
+    closing.push(() => queues.close())
+    const publicUrl = config.publicUrl ?? `http://127.0.0.1:${config.port || 3000}`
+    const url = databaseUrl
+    return {
+      config,
+      databaseUrl: url,
+      database,
+      queues,
+      log,
+      publicUrl,
+      embedded,
+      migrated,
+      async startWorker() {
+        let { smtpUrl } = config
+        if (smtpUrl === null) {
+          const mailbox = await startMailbox(config.home, { port: 0 })
+          closing.push(() => mailbox.close())
+          smtpUrl = mailbox.url
+        }
+        const worker = await startWorker({ database, queues, smtpUrl, publicUrl, log, failpoint: failpointAt(config.failpoint) })
+        closing.push(() => worker.close())
+        return worker
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Brings Muster's tables and the queue's to this version. */
+export async function migrateAll(databaseUrl: string): Promise<string[]> {
+  const applied = await migrate(databaseUrl)
+  await migrateQueues(databaseUrl)
+  return applied
+}

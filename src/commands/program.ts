@@ -1,0 +1,147 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { SettingsRefused, type Environment } from '../config.ts'
+import { contextOf, type Context } from './context.ts'
+import * as deliveries from './deliveries.ts'
+import { examine } from './doctor.ts'
+import { CommandRefused } from './find.ts'
+import * as imports from './import.ts'
+import * as mailbox from './mailbox.ts'
+import { migrateAll } from './installation.ts'
+import * as organization from './organization.ts'
+import { EXIT, inert, openOutput, red, type ExitStatus, type Output } from './output.ts'
+import * as people from './people.ts'
+import { bringUp } from './up.ts'
+
+type Run = (context: Context) => Promise<ExitStatus>
+
+/**
+ * Runs a command line, as in process.argv, and gives its exit status (interface.md): 0 done, 2 done in part, 1 refused, 64 wrong usage.
+ * Everything that goes wrong is told on standard error, and under --json as one document on standard output too.
+ */
+export async function runCommand(argv: readonly string[], environment: Environment): Promise<ExitStatus> {
+  let chosen: Run | undefined
+  let json = argv.includes('--json')
+  const program = declare((run, flags) => {
+    chosen = run
+    json ||= flags['json'] === true
+  })
+  try {
+    await program.parseAsync(withImpliedWords(argv))
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage
+  }
+  if (!chosen) return EXIT.usage
+  const out = openOutput(json, process.stdout, process.stderr, () => performance.now())
+  try {
+    return await chosen(contextOf(out, environment))
+  } catch (error) {
+    return tellRefusal(error as Error & { code?: string; hint?: string | null }, out)
+  }
+}
+
+const IMPORT_WORDS = new Set(['file', 'commit', 'show', 'list', 'errors', 'cancel', 'help', '-h', '--help'])
+
+/** `import FILE` stands for `import file FILE`, whether options stand before it or behind; `mailbox` alone for `mailbox list`. */
+function withImpliedWords(argv: readonly string[]): string[] {
+  const [node, script, command, next, ...rest] = argv
+  if (command === 'import' && next !== undefined && !IMPORT_WORDS.has(next)) return [node!, script!, command, 'file', next, ...rest]
+  if (command === 'mailbox' && (next === undefined || next === '--json')) return [node!, script!, command, 'list', ...argv.slice(3)]
+  return [...argv]
+}
+
+function tellRefusal(error: Error & { code?: string; hint?: string | null }, out: Output): ExitStatus {
+  const message = error.message || String(error.code ?? error)
+  const hint = error.hint ?? (error.code === 'ECONNREFUSED' ? 'Is the server running? ./muster doctor looks at every part.' : null)
+  out.remark(`${red('Refused.')} ${inertLines(message)}`)
+  if (hint) out.remark(`  ${inert(hint)}`)
+  if (out.json) out.data({ error: { code: error.code ?? (error instanceof SettingsRefused ? 'settings.refused' : 'unexpected'), message, hint } })
+  return error instanceof CommandRefused && error.code.startsWith('usage.') ? EXIT.usage : EXIT.refused
+}
+
+const inertLines = (text: string): string => text.split('\n').map(inert).join('\n')
+
+const collect = (value: string, all: string[] | undefined): string[] => [...(all ?? []), value]
+const whole = (value: string): number => {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('Give a whole number.')
+  return Number(value)
+}
+
+/** Declares every command. `choose` is told what to run; nothing runs while the line is read. */
+function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Command {
+  const program = new Command('muster').description('Brings people on board in bulk: files in; contacts, users and mails out.').exitOverride().showHelpAfterError('(--help shows what is possible)')
+  /** Adds a command whose action only says what is to be run. */
+  const add = <Flags extends object>(parent: Command, usage: string, description: string, run: (context: Context, args: string[], flags: Flags) => Promise<ExitStatus>, options: Option[] = []): Command => {
+    const command = parent.command(usage).description(description).exitOverride().showHelpAfterError('(--help shows what is possible)')
+    for (const option of [...options, new Option('--json', 'one JSON document on standard output')]) command.addOption(option)
+    return command.action((...given: unknown[]) => {
+      // Commander hands over the arguments, then the options, then the command.
+      const flags = command.optsWithGlobals<Flags & Record<string, unknown>>()
+      const args = given.slice(0, -2).filter((value): value is string => typeof value === 'string')
+      choose((context) => run(context, args, flags), flags)
+    })
+  }
+  const organizationOption = new Option('--organization <key>', 'the organization').makeOptionMandatory()
+  const outputOption = new Option('-o, --output <file>', 'where to write')
+  const limitOption = new Option('--limit <count>', 'how many lines').argParser(whole)
+
+  add(program, 'up', 'everything in one go: embedded parts, migrations, worker, scheduler, console', bringUp)
+  add(program, 'migrate', 'brings the database to this version', async (context) => {
+    const { databaseUrl } = context.config()
+    const applied = databaseUrl === null ? await context.with(async ({ migrated }) => migrated) : await migrateAll(databaseUrl)
+    if (context.out.json) context.out.data({ applied })
+    else context.out.say(applied.length === 0 ? 'The database is at this version.' : `Applied: ${applied.join(', ')}`)
+    return EXIT.done
+  })
+
+  const organizations = program.command('organization').description('clients, their settings and catalog')
+  add(organizations, 'apply <file>', 'creates or updates an organization from its declaration; harmless to repeat', (context, [file]) => organization.applyOrganization(context, file!))
+  add(organizations, 'show <key>', 'its declaration', (context, [key]) => organization.showOrganization(context, key!))
+  add(organizations, 'list', 'all of them', organization.listAllOrganizations)
+  add<{ output?: string }>(program, 'template <key>', "the organization's Excel template", (context, [key], flags) => organization.writeOrganizationTemplate(context, key!, flags), [outputOption])
+
+  const importing = program.command('import').description('takes files in').usage('FILE --organization KEY [options] | commit ID | show ID | list | errors ID | cancel ID').enablePositionalOptions()
+  add<imports.ImportFlags>(importing, 'file <file>', 'takes a file in (the word "file" may be left out)', (context, [file], flags) => imports.importFile(context, file!, flags), [
+    organizationOption,
+    new Option('--mapping <name>', 'a saved mapping to read the columns by'),
+    new Option('--preview', 'stop before anything changes, and print the plan'),
+    new Option('--delivery <when>', 'when the mails owed may go: none, now, or a date in the organization\'s zone such as "2026-12-01 08:00"; without it they are held'),
+    new Option('--save-mapping <name>', 'keep how the columns were read under this name'),
+    new Option('--set-column <header=field>', 'read a column as a field, "ignore", or "attribute:Name"; may be repeated').argParser(collect),
+    new Option('--sheet <name>', 'the sheet to read; otherwise the first visible one'),
+  ])
+  add(importing, 'commit <id>', 'carries out exactly the plan that was previewed', (context, [id]) => imports.commitImport(context, id!))
+  add(importing, 'show <id>', 'an import, its totals and problems', (context, [id]) => imports.showOneImport(context, id!))
+  add<{ organization?: string; limit: number }>(importing, 'list', 'the latest imports', (context, _, flags) => imports.listAllImports(context, flags), [
+    new Option('--organization <key>', 'of this organization only'),
+    new Option('--limit <count>', 'how many').argParser(whole).default(20),
+  ])
+  add<{ output?: string }>(importing, 'errors <id>', 'the rejected rows as a file to mend and take in again', (context, [id], flags) => imports.writeImportErrors(context, id!, flags), [outputOption])
+  add(importing, 'cancel <id>', 'gives up an import that is not committed', (context, [id]) => imports.cancelOneImport(context, id!))
+
+  const filterOption = new Option('--filter <filter>', 'field=value, or a text to look for; may be repeated').argParser(collect)
+  const contacts = program.command('contacts').description('people and parties')
+  add<people.ListFlags>(contacts, 'list', 'contacts of an organization', (context, _, flags) => people.listContactLines(context, flags), [organizationOption, filterOption, limitOption])
+  const users = program.command('users').description('accounts')
+  add<people.ListFlags>(users, 'list', 'users of an organization', (context, _, flags) => people.listUserLines(context, flags), [organizationOption, filterOption, limitOption])
+
+  const ledger = program.command('deliveries').description('the ledger of mails')
+  add<deliveries.DeliveryFlags>(ledger, 'list', 'mails owed, sent and failed', (context, _, flags) => deliveries.listDeliveryLines(context, flags), [
+    new Option('--organization <key>', 'of this organization only'),
+    new Option('--state <state>', 'in this state only'),
+    new Option('--purpose <purpose>', 'for this purpose only'),
+    new Option('--import <id>', 'owed by this import only'),
+    limitOption,
+  ])
+  add(ledger, 'show <id>', 'one mail with everything that was tried', (context, [id]) => deliveries.showOneDelivery(context, id!))
+  add(ledger, 'retry <id>', 'sends a failed one again, with a new secret', (context, [id]) => deliveries.retryDelivery(context, id!))
+  add<{ as: string }>(ledger, 'resolve <id>', 'decides about one whose end is unknown', (context, [id], flags) => deliveries.resolveDelivery(context, id!, flags), [
+    new Option('--as <what>', 'sent, or not-sent: then it is sent again').makeOptionMandatory(),
+  ])
+
+  const box = program.command('mailbox').description('the built-in mailbox')
+  add(box, 'list', 'mails it has taken', mailbox.listMessages)
+  add(box, 'show <id>', 'one mail', (context, [id]) => mailbox.showOneMessage(context, id!))
+  add(program, 'doctor', 'looks at settings, database, queue, mail and what waits for a person', examine)
+  return program
+}

@@ -1,0 +1,75 @@
+import type { ImportReport, PlannedRow } from '../importers/importReport.ts'
+import { bold, count, dim, green, inert, number, red, table, yellow, type Output } from './output.ts'
+
+/** Problems that are printed; the rest are counted. */
+const SHOWN_ISSUES = 20
+
+/** Prints an import as an operator reads it: what came in, what became of it, what to do next. */
+export function showImport(report: ImportReport, out: Output): void {
+  const { file, totals, users, deliveries } = report
+  const kind = file.format === 'xlsx' ? `Excel workbook, sheet ${file.sheet}` : file.format === 'csv' ? `CSV, ${file.encoding}, ${delimiterName(file.delimiter)}` : 'not read'
+  out.say(`${bold(inert(file.name))}  ${dim(`import ${report.id} of ${report.organization}, ${number(file.bytes)} bytes, ${inert(kind)}`)}`)
+  if (report.failure) {
+    out.say(`${red('Refused.')} ${inert(report.failure.message)}`)
+    out.say(`  ${inert(report.failure.hint)}`)
+    out.say(dim(`  ${report.failure.code}; nothing was changed`))
+    return
+  }
+  out.say(`  ${stateWord(report)}`)
+  const cells = [`read ${number(totals.read)}`, `created ${number(totals.created)}`, `updated ${number(totals.updated)}`, `unchanged ${number(totals.unchanged)}`, `rejected ${number(totals.rejected)}`, `held ${number(totals.held)}`, `blank ${number(totals.blank)}`]
+  out.say(`  rows   ${cells.join('   ')}`)
+  out.say(`  users  ${number(users.created)} created${users.updated > 0 ? `, ${number(users.updated)} updated` : ''}${users.notLoginable > 0 ? `, ${number(users.notLoginable)} cannot log in yet` : ''}${users.withoutSeat > 0 ? `, ${number(users.withoutSeat)} await a license` : ''}`)
+  const waiting = deliveries.owed - deliveries.scheduled
+  out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} not owed any` : ''}`)
+  const ignored = report.columns.filter((column) => column.by === 'none')
+  if (ignored.length > 0) {
+    out.say(`  ${yellow('not taken:')} ${ignored.map((column) => `"${inert(column.header)}"${column.nearest ? ` (did you mean ${column.nearest}?)` : ''}`).join(', ')}  ${dim('--set-column "Header=field" maps a column')}`)
+  }
+  showIssues(report, out)
+  if (totals.created + totals.updated === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
+  showNext(report, out)
+}
+
+function stateWord({ state }: ImportReport): string {
+  if (state === 'committed') return green('committed')
+  if (state === 'previewed') return yellow('previewed: nothing was changed yet')
+  if (state === 'cancelled') return red('cancelled: nothing was changed')
+  return yellow(state)
+}
+
+function showIssues(report: ImportReport, out: Output): void {
+  if (report.issueCount === 0) return
+  out.say()
+  for (const issue of report.issues.slice(0, SHOWN_ISSUES)) {
+    const mark = issue.severity === 'error' ? red('error  ') : yellow('warning')
+    out.say(`  ${mark} row ${issue.row}${issue.column ? `, ${inert(issue.column)}` : ''}${issue.value === null || issue.value === '' ? '' : `: ${bold(inert(issue.value.slice(0, 60)))}`}`)
+    out.say(`          ${inert(issue.message)} ${dim(inert(issue.hint))}`)
+  }
+  const more = report.issueCount - Math.min(report.issues.length, SHOWN_ISSUES)
+  if (more > 0) out.say(dim(`          and ${count(more, 'more problem')}`))
+}
+
+function showNext(report: ImportReport, out: Output): void {
+  const next: string[] = []
+  if (report.state === 'previewed') next.push(`./muster import commit ${report.id}     carry out exactly this plan`, `./muster import cancel ${report.id}     forget it`)
+  if (report.totals.rejected + report.totals.held > 0) next.push(`./muster import errors ${report.id} -o to-mend.${report.file.format ?? 'xlsx'}     the rejected rows alone, marked; mend them and take the file in again`)
+  if (report.state === 'committed' && report.deliveries.owed > report.deliveries.scheduled) next.push(`./muster deliveries list --import ${report.id}     the mails that are held`)
+  if (next.length === 0) return
+  out.say()
+  for (const line of next) out.say(`  ${line}`)
+}
+
+/** Prints the first rows of a plan: each row's fate. */
+export function showPlan(rows: readonly PlannedRow[], out: Output): void {
+  if (rows.length === 0) return
+  out.say()
+  for (const line of table(
+    ['row', 'fate', 'person', 'changes', 'username', 'mail'],
+    rows.map((row) => [String(row.row), row.fate, row.name, changes(row), row.username ?? '', row.mail ?? '']),
+  ))
+    out.say(`  ${line}`)
+}
+
+const changes = (row: PlannedRow): string => Object.entries(row.changes).map(([field, { old, new: fresh }]) => `${field}: ${old ?? '(none)'} -> ${fresh ?? '(none)'}`).join(', ')
+
+const delimiterName = (delimiter: string | null): string => ({ ',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'pipes' })[delimiter ?? ''] ?? `"${delimiter}"`

@@ -1,0 +1,72 @@
+import { startScheduler } from '../jobs/startScheduler.ts'
+import { startConsole } from '../web/console.ts'
+import type { ImportReport } from '../importers/importReport.ts'
+import type { Context } from './context.ts'
+import { demonstrate } from './demonstrate.ts'
+import { openInstallation } from './installation.ts'
+import { openLog } from './log.ts'
+import { bold, count, dim, duration, EXIT, green, number, type ExitStatus } from './output.ts'
+import { untilToldToEnd } from './runProcess.ts'
+
+/** `muster up`: everything in one go; stays until it is told to end. */
+export async function bringUp(context: Context): Promise<ExitStatus> {
+  const { out } = context
+  const begun = performance.now()
+  const config = context.config()
+  // Log lines would stand between the lines for people; what goes wrong is still said.
+  const log = openLog(config.logLevel === 'info' && !out.json ? 'warn' : config.logLevel)
+  out.progress('starting PostgreSQL')
+  const installation = await openInstallation(config, log, { migrate: true, quiet: (line) => out.progress(line) })
+  const told = untilToldToEnd()
+  try {
+    out.progress('starting worker, scheduler and console')
+    await installation.startWorker()
+    const scheduler = await startScheduler(installation.queues, log)
+    const page = await openConsole(installation)
+    const reports = installation.embedded ? await demonstrate(installation, out) : []
+    if (out.json) out.data({ up: { console: page.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
+    else tell(context, page, reports, performance.now() - begun, installation)
+    await told
+    out.say()
+    out.say('Ending: mails under way are seen to their end.')
+    scheduler.close()
+    await page.close()
+  } finally {
+    await installation.close()
+  }
+  out.say('Muster is down. ./muster up or npm start brings it back, with everything in it.')
+  return EXIT.done
+}
+
+type Page = { url: string; moved: boolean; close(): Promise<void> }
+
+/** The console on its port; on any other where nobody asked for this one and it is taken. */
+async function openConsole({ config, database }: Awaited<ReturnType<typeof openInstallation>>): Promise<Page> {
+  const parts = { database, mailboxHome: config.smtpUrl === null ? config.home : null }
+  try {
+    return { ...(await startConsole({ ...parts, port: config.port })), moved: false }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
+    if (!config.portIsDefault) throw new Error(`Port ${config.port} is taken. Set PORT to another one, or to 0 for any that is free.`, { cause: error })
+    return { ...(await startConsole({ ...parts, port: 0 })), moved: true }
+  }
+}
+
+function tell({ out }: Context, page: Page, reports: readonly ImportReport[], elapsed: number, installation: Awaited<ReturnType<typeof openInstallation>>): void {
+  const { config } = installation
+  const parts = [installation.embedded ? 'embedded PostgreSQL' : 'your PostgreSQL', config.redisUrl === null ? 'queue in PostgreSQL' : 'queue in Redis', config.smtpUrl === null ? 'mails to the built-in mailbox' : 'mails through SMTP_URL']
+  out.say(`${green('Muster is up')} after ${duration(elapsed)}: ${parts.join(', ')}.`)
+  for (const { file, totals, users, deliveries, id } of reports) {
+    out.say(`  ${bold(file.name.padEnd(16))} ${count(totals.read, 'row')} read: ${number(totals.created)} created, ${number(totals.updated)} updated, ${number(totals.rejected)} rejected; ${count(users.created, 'user')}, ${count(deliveries.owed, 'mail')} sent ${dim(`(import ${id})`)}`)
+  }
+  out.say()
+  out.say(`  Console  ${bold(page.url)}${page.moved ? dim('  (port 3000 is taken)') : ''}`)
+  if (config.smtpUrl === null) out.say(`  Mailbox  ${bold(`${page.url}/mailbox`)}`)
+  out.say()
+  out.say('  Try next, in another terminal:')
+  if (reports[0]) out.say(`    ./muster import errors ${reports[0].id} -o to-mend.xlsx ${dim('         the rejected rows, marked, to mend and take in again')}`)
+  out.say(`    ./muster template acme -o new-people.xlsx ${dim('       the Excel template of the demonstration organization')}`)
+  out.say(`    ./muster import new-people.xlsx --organization acme --preview`)
+  out.say(`    ./muster users list --organization acme`)
+  out.say(dim('  Ctrl-C ends everything in order.'))
+}

@@ -1,0 +1,96 @@
+/** The settings: environment -> one checked, frozen object. The only place that reads the environment. */
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+
+export type Config = {
+  /** The database to use; null: the embedded PostgreSQL in `home`. */
+  readonly databaseUrl: string | null
+  /** Redis for the queue; null: the queue lives in PostgreSQL. */
+  readonly redisUrl: string | null
+  /** The mail server; null: the built-in mailbox. */
+  readonly smtpUrl: string | null
+  /** Folder of embedded data and mailbox, absolute. */
+  readonly home: string
+  /** Port of the console; 0 = any that is free. */
+  readonly port: number
+  /** PORT was not given: another port will do where this one is taken. */
+  readonly portIsDefault: boolean
+  /** Base of links in mails, without a slash at its end; null: the console's own address. */
+  readonly publicUrl: string | null
+  /** Seals feed secrets and sessions; null: the one made and kept in `home`. Never null with `databaseUrl`. */
+  readonly secret: string | null
+  readonly logLevel: LogLevel
+  /** A named place where the process kills itself, for tests of crashes; null except under NODE_ENV=test. */
+  readonly failpoint: string | null
+}
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const SECRET_LENGTH = 32
+
+/** Every fault of the settings at once; `message` is for a person and has one line for each. */
+export class SettingsRefused extends Error {
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`These settings cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}\nNothing was started. docs/operations.md describes every setting.`)
+    this.name = 'SettingsRefused'
+    this.faults = faults
+  }
+}
+
+const addressOf = (schemes: readonly string[], example: string) =>
+  z.string().refine((text) => {
+    const url = URL.parse(text)
+    return url !== null && schemes.includes(url.protocol.slice(0, -1)) && url.hostname !== ''
+  }, `must be an address such as ${example}`)
+
+const settings = z
+  .object({
+    DATABASE_URL: addressOf(['postgres', 'postgresql'], 'postgres://user:password@host:5432/muster').nullable(),
+    REDIS_URL: addressOf(['redis', 'rediss'], 'redis://host:6379').nullable(),
+    SMTP_URL: addressOf(['smtp', 'smtps'], 'smtp://user:password@host:587').nullable(),
+    MUSTER_HOME: z.string().nullable(),
+    PORT: z.string().regex(/^\d{1,5}$/, 'must be a whole number from 0 to 65535').transform(Number)
+      .refine((port) => port <= 65_535, 'must be a whole number from 0 to 65535').nullable(),
+    PUBLIC_URL: addressOf(['http', 'https'], 'https://onboarding.example.com').nullable(),
+    MUSTER_SECRET: z.string().min(SECRET_LENGTH, `must have at least ${SECRET_LENGTH} characters; "openssl rand -base64 33" makes one`).nullable(),
+    LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).nullable(),
+    MUSTER_FAILPOINT: z.string().nullable(),
+    NODE_ENV: z.string().nullable(),
+  })
+  .check(({ value, issues }) => {
+    if (value.DATABASE_URL === null || value.MUSTER_SECRET !== null) return
+    issues.push({
+      code: 'custom', input: value, path: ['MUSTER_SECRET'],
+      message: `must be given together with DATABASE_URL, the same for every process: at least ${SECRET_LENGTH} characters; "openssl rand -base64 33" makes one`,
+    })
+  })
+
+/**
+ * Reads the settings; one that is empty counts as not given. Throws SettingsRefused with all faults at once.
+ * A relative MUSTER_HOME starts at the current folder, the default one at the checkout.
+ */
+export const readConfig = (env: Environment = process.env): Config => {
+  const given = Object.fromEntries(Object.keys(settings.shape).map((name) => [name, env[name]?.trim() || null]))
+  const checked = settings.safeParse(given)
+  if (!checked.success) {
+    throw new SettingsRefused(checked.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}.`))
+  }
+  const { data } = checked
+  return Object.freeze({
+    databaseUrl: data.DATABASE_URL,
+    redisUrl: data.REDIS_URL,
+    smtpUrl: data.SMTP_URL,
+    home: data.MUSTER_HOME === null ? join(import.meta.dirname, '..', '.muster') : resolve(data.MUSTER_HOME),
+    port: data.PORT ?? 3000,
+    portIsDefault: data.PORT === null,
+    publicUrl: data.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    secret: data.MUSTER_SECRET,
+    logLevel: data.LOG_LEVEL ?? 'info',
+    failpoint: data.NODE_ENV === 'test' ? data.MUSTER_FAILPOINT : null,
+  })
+}

@@ -1,0 +1,105 @@
+import type { Database, Transaction } from '../entities/database.ts'
+import { explainIssue, type IssueCode, type Severity } from '../rules/catalog.ts'
+import type { IssueDetail } from '../rules/problem.ts'
+import type { RowIssue } from './validateRow.ts'
+
+/** A row's problem as people and scripts are shown it (interface.md). */
+export type ShownIssue = {
+  row: number
+  column: string | null
+  field: string | null
+  code: string
+  severity: Severity
+  value: string | null
+  message: string
+  hint: string
+}
+
+/** Issues that are written at once. */
+const BATCH = 5_000
+
+/** Keeps issues as they come up; `flush` writes what is left. Memory stays flat however many rows are bad. */
+export class IssueWriter {
+  readonly #database: Database
+  readonly #organizationId: string
+  readonly #importId: string
+  #waiting: RowIssue[] = []
+
+  constructor(database: Database, organizationId: string, importId: string) {
+    this.#database = database
+    this.#organizationId = organizationId
+    this.#importId = importId
+  }
+
+  add(issue: RowIssue): void {
+    this.#waiting.push(issue)
+  }
+
+  /** Writes a full batch; to be awaited between batches of rows. */
+  async settle(): Promise<void> {
+    if (this.#waiting.length >= BATCH) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const issues = this.#waiting
+    this.#waiting = []
+    if (issues.length > 0) await this.#database.tenant(this.#organizationId, (tx) => insertIssues(tx, this.#importId, issues))
+  }
+}
+
+async function insertIssues(tx: Transaction, importId: string, issues: readonly RowIssue[]): Promise<void> {
+  await tx.run(
+    `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
+     select $1, $2, * from unnest($3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])`,
+    [
+      tx.organizationId,
+      importId,
+      issues.map((issue) => issue.row),
+      issues.map((issue) => issue.header),
+      issues.map((issue) => issue.field),
+      issues.map((issue) => issue.code),
+      issues.map((issue) => issue.severity),
+      // PostgreSQL stores no NUL; a lone surrogate is no UTF-8.
+      issues.map((issue) => issue.value?.replaceAll('\0', '␀').toWellFormed() ?? null),
+      issues.map((issue) => (issue.detail === null ? null : JSON.stringify(issue.detail))),
+    ],
+  )
+}
+
+type IssueRow = { row: number; header: string | null; field: string | null; code: IssueCode; severity: Severity; value: string | null; detail: IssueDetail | null }
+
+/** Issues in row order, `limit` at most, from behind `after` (the last row and id seen). */
+export async function readIssues(tx: Transaction, importId: string, page: { limit: number; after?: { row: number; id: string } }): Promise<{ issues: ShownIssue[]; next: { row: number; id: string } | null }> {
+  const after = page.after ?? { row: -1, id: '0' }
+  const rows = await tx.query<IssueRow & { id: string }>(
+    `select id, row, header, field, code, severity, value, detail from import_issues
+     where import_id = $1 and (row, id) > ($2, $3) order by row, id limit $4`,
+    [importId, after.row, after.id, page.limit],
+  )
+  const last = rows.at(-1)
+  return { issues: rows.map(showIssue), next: last && rows.length === page.limit ? { row: last.row, id: last.id } : null }
+}
+
+/** How often each problem occurs, the most frequent first, errors before warnings. */
+export function countIssues(tx: Transaction, importId: string): Promise<{ code: IssueCode; severity: Severity; count: number }[]> {
+  return tx.query(
+    `select code, severity, count(*)::int as count from import_issues where import_id = $1 group by code, severity order by severity, count desc, code`,
+    [importId],
+  )
+}
+
+/** All issues in row order, page by page, so that memory stays flat. */
+export async function* eachIssue(database: Database, organizationId: string, importId: string): AsyncGenerator<ShownIssue> {
+  let after: { row: number; id: string } | undefined
+  do {
+    const page = await database.tenant(organizationId, (tx) => readIssues(tx, importId, { limit: 5_000, ...(after ? { after } : {}) }))
+    yield* page.issues
+    after = page.next ?? undefined
+  } while (after)
+}
+
+function showIssue(issue: IssueRow): ShownIssue {
+  const { row, header, field, code, severity, value } = issue
+  const { message, hint } = explainIssue(code, { column: header ?? field ?? 'The row', value: value ?? '', ...issue.detail })
+  return { row, column: header, field, code, severity, value, message, hint }
+}

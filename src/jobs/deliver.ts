@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { credentialsMail, invitationMail } from '../accounts/composeMail.ts'
+import { expireInvitations } from '../accounts/invitations.ts'
+import type { Composer } from '../deliveries/compose.ts'
+import type { Mailer } from '../deliveries/mailer.ts'
+import { sendDue, type SendLog, type SendReport } from '../deliveries/send.ts'
+import { giveBackLostLeases, releaseMended } from '../deliveries/sweep.ts'
+import type { Database } from '../entities/database.ts'
+import type { Templates } from '../templates/render.ts'
+import type { Failpoint } from './failpoint.ts'
+
+export type DeliverParts = {
+  database: Database
+  mailer: Mailer
+  templates: Templates
+  /** Base of links, without a slash at its end. */
+  publicUrl: string
+  /** Makes the mails that tell operators how an import ended; without it such mails wait for a worker that has it. */
+  operatorSummary?: Composer<'operatorSummary'>
+  /** The worker's name. */
+  worker: string
+  log: SendLog
+  failpoint: Failpoint
+  /** Default: node:crypto. */
+  random?: (count: number) => Uint8Array
+  /** Default 60. */
+  leaseSeconds?: number
+  /** Default 100. */
+  batch?: number
+  /** Default 30. */
+  turnSeconds?: number
+  /** Default 300. */
+  loginRetrySeconds?: number
+  /** Default: the cores of the machine. */
+  hashLanes?: number
+}
+
+/**
+ * Makes the job that sends what an organization has due; see sendDue for what it does and gives. `nextInMs` of the report says
+ * when to run it again. Harmless to run twice, or in several processes at once.
+ */
+export function deliverer(parts: DeliverParts): (organizationId: string, signal: AbortSignal) => Promise<SendReport> {
+  const { publicUrl, operatorSummary, random = randomBytes, hashLanes = availableParallelism() } = parts
+  const compose = { publicUrl, random, hashLanes }
+  const send = {
+    database: parts.database,
+    mailer: parts.mailer,
+    templates: parts.templates,
+    composers: { credentials: credentialsMail(compose), invitation: invitationMail(compose), ...(operatorSummary && { operatorSummary }) },
+    defaultFrom: `Muster <no-reply@${new URL(publicUrl).hostname}>`,
+    worker: parts.worker,
+    log: parts.log,
+    failpoint: parts.failpoint,
+    random,
+    leaseSeconds: parts.leaseSeconds ?? 60,
+    batch: parts.batch ?? 100,
+    turnSeconds: parts.turnSeconds ?? 30,
+    loginRetrySeconds: parts.loginRetrySeconds ?? 300,
+  }
+  return (organizationId, signal) => sendDue(send, organizationId, signal)
+}
+
+/** Sends what an organization has due, once. A process that does so again and again makes a deliverer. */
+export const deliverDue = (parts: DeliverParts, organizationId: string, signal: AbortSignal): Promise<SendReport> => deliverer(parts)(organizationId, signal)
+
+/** Everything about deliveries that time alone changes, for one organization: lost leases, mended people, expired invitations. */
+export function sweepDeliveries(database: Database, organizationId: string) {
+  return database.tenant(organizationId, async (tx) => ({
+    ...(await giveBackLostLeases(tx)),
+    mended: await releaseMended(tx),
+    expired: await expireInvitations(tx),
+  }))
+}

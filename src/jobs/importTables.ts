@@ -1,0 +1,7 @@
+import type { PlanTables } from '../accounts/planUsers.ts'
+import { planTable, rowsTable } from '../importers/stagedRow.ts'
+
+/** An import's staging tables, under the names that each room knows them by. */
+export function importTables(importId: string): PlanTables {
+  return { rows: rowsTable(importId), plan: planTable(importId), users: `${planTable(importId)}_users` }
+}

@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import { Mailer } from '../deliveries/mailer.ts'
+import type { Database } from '../entities/database.ts'
+import { loadTemplates } from '../templates/render.ts'
+import { commitChunk } from './commitChunk.ts'
+import { deliverer } from './deliver.ts'
+import type { Failpoint } from './failpoint.ts'
+import { operatorSummaryMail } from './operatorSummary.ts'
+import { done, snooze } from './outcome.ts'
+import type { Queues } from './queues.ts'
+import { stageImport } from './stageImport.ts'
+import { sweepOnce } from './sweep.ts'
+
+export type WorkerParts = {
+  database: Database
+  queues: Queues
+  /** The mail server: smtp://user:password@host:port */
+  smtpUrl: string
+  /** Base of links in mails, without a slash at its end. */
+  publicUrl: string
+  log: Logger
+  failpoint: Failpoint
+  /** Seconds for which the worker may be silent before its deliveries are given to others; default 60. */
+  leaseSeconds?: number
+}
+
+/** How often a worker says that it is there. */
+const SIGN_MS = 5_000
+/** Longest time that a job which wants to come back is put off; the sweep finds it sooner where something comes due. */
+const LONGEST_SNOOZE_MS = 60_000
+/** What a worker that ends gives its mails under way; past it the leases settle them. */
+const CLOSING_MS = 20_000
+
+export type RunningWorker = {
+  /** Takes no more jobs, sees those under way to their end, and goes. */
+  close(): Promise<void>
+}
+
+/** Starts a worker: everything that Muster does by itself is done in here, by any number of them on any machines (spec E6). */
+export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
+  const { database, queues, log, failpoint } = parts
+  const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
+  const mailer = new Mailer({ url: parts.smtpUrl })
+  const ending = new AbortController()
+  const deliver = deliverer({
+    database,
+    mailer,
+    templates: await loadTemplates(),
+    publicUrl: parts.publicUrl,
+    operatorSummary: operatorSummaryMail(database, parts.publicUrl),
+    worker: name,
+    log,
+    failpoint,
+    ...(parts.leaseSeconds === undefined ? {} : { leaseSeconds: parts.leaseSeconds }),
+  })
+  const either = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, ending.signal])
+  const sign = (): Promise<void> =>
+    database
+      .fleet((tx) => tx.run('insert into workers (name) values ($1) on conflict (name) do update set seen_at = now()', [name]))
+      .then(() => undefined, (error: unknown) => log.warn({ error: String(error) }, 'the worker could not say that it is there'))
+  await sign()
+  const signs = setInterval(() => void sign(), SIGN_MS)
+  const workers = await queues.work(
+    {
+      stage: (payload, signal) => stageImport({ database, queues, failpoint }, payload, either(signal)),
+      commit: (payload) => commitChunk({ database, queues, failpoint }, payload),
+      async deliver({ organizationId }, signal) {
+        const { nextInMs, ...counts } = await deliver(organizationId, either(signal))
+        if (Object.values(counts).some((count) => count > 0)) log.info({ organizationId, ...counts }, 'delivered')
+        return nextInMs === null || ending.signal.aborted ? done : snooze(Math.min(nextInMs, LONGEST_SNOOZE_MS))
+      },
+      async sweep() {
+        await sweepOnce({ database, queues })
+        return done
+      },
+    },
+    (job, error) => log.error({ job, error: error.message }, 'a job failed and is tried again'),
+  )
+  log.info({ worker: name }, 'worker ready')
+  return {
+    async close() {
+      clearInterval(signs)
+      ending.abort(new Error('the worker is ending'))
+      await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
+      await mailer.close()
+      await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import type { Database } from '../entities/database.ts'
+import { pendingChunks } from '../importers/commit.ts'
+import { dropStaging } from '../importers/stage.ts'
+import { sweepDeliveries } from './deliver.ts'
+import { finishImport } from './finishImport.ts'
+import type { Queues } from './queues.ts'
+
+/** Seconds without a sign after which a worker is no longer counted. */
+const WORKER_SILENCE = 60
+
+export type SweepParts = { database: Database; queues: Pick<Queues, 'wake'> }
+
+/**
+ * Finds what is due and wakes somebody for it, whatever the queue has lost (faults.md 4, 13, 14); tidies what an end left behind.
+ * Everything it does may be done twice, and by several at once.
+ */
+export async function sweepOnce(parts: SweepParts): Promise<void> {
+  await wakeDueImports(parts)
+  await wakeDueDeliveries(parts)
+  await settleDeliveries(parts)
+  await dropEndedStaging(parts.database)
+  await forgetSilentWorkers(parts.database)
+}
+
+async function wakeDueImports({ database, queues }: SweepParts): Promise<void> {
+  const due = await database.fleet((tx) => tx.query<{ id: string; organization_id: string; state: string }>('select * from fleet.imports_due()'))
+  for (const { id, organization_id: organizationId, state } of due) {
+    if (state !== 'committing') {
+      await queues.wake('stage', { organizationId, importId: id })
+      continue
+    }
+    const chunks = await database.tenant(organizationId, async (tx) => {
+      await finishImport(tx, id)
+      return pendingChunks(tx, id)
+    })
+    for (const chunk of chunks) await queues.wake('commit', { organizationId, importId: id, chunk: chunk.number })
+  }
+}
+
+async function wakeDueDeliveries({ database, queues }: SweepParts): Promise<void> {
+  const due = await database.fleet((tx) => tx.query<{ organization_id: string }>('select * from fleet.organizations_with_due_deliveries()'))
+  for (const { organization_id: organizationId } of due) await queues.wake('deliver', { organizationId })
+}
+
+async function settleDeliveries({ database }: SweepParts): Promise<void> {
+  const found = await database.fleet((tx) =>
+    tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations()'),
+  )
+  for (const { organization_id: organizationId } of found) await sweepDeliveries(database, organizationId)
+}
+
+/** Staging tables of imports that have ended, left by a process that died between the two. */
+async function dropEndedStaging(database: Database): Promise<void> {
+  await database.fleet(async (tx) => {
+    const tables = await tx.query<{ id: string }>(`select distinct substring(tablename from '\\d+') as id from pg_tables where schemaname = 'staging' and tablename ~ '^(rows|plan)_\\d+'`)
+    if (tables.length === 0) return
+    const states = await tx.query<{ id: string; state: string }>('select id, state from fleet.import_states($1)', [tables.map((table) => table.id)])
+    const open = new Set(states.filter(({ state }) => ['received', 'staging', 'previewed', 'held', 'committing'].includes(state)).map(({ id }) => id))
+    for (const { id } of tables) if (!open.has(id)) await dropStaging(tx, id)
+  })
+}
+
+async function forgetSilentWorkers(database: Database): Promise<void> {
+  await database.fleet((tx) => tx.run(`delete from workers where seen_at < now() - interval '${WORKER_SILENCE * 10} seconds'`))
+}

@@ -1,0 +1,8 @@
+/** The programs beside PostgreSQL that some suites need, and the Debian package that brings each. */
+export const PROGRAMS = {
+  redis: { program: 'redis-server', debian: 'redis-server', variable: 'MUSTER_TEST_REDIS' },
+  chromium: { program: 'chromium', debian: 'chromium', variable: 'MUSTER_TEST_CHROMIUM' },
+  sshd: { program: 'sshd', debian: 'openssh-server', variable: 'MUSTER_TEST_SSHD' },
+} as const
+
+export type Service = keyof typeof PROGRAMS
