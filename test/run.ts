@@ -11,7 +11,7 @@ import { PROGRAMS } from './support/programs.ts'
 const checkout = join(import.meta.dirname, '..')
 const bin = join(checkout, 'node_modules', '.bin')
 // Rows of a query and parsed JSON get their type by assertion; everything else that types can tell is checked.
-const LINT = ['--type-aware', '--quiet', '--allow', 'typescript/no-unsafe-type-assertion']
+const LINT = ['--type-aware', '--quiet']
 const STRUCTURE = 'test/structure.test.ts'
 
 let child: ReturnType<typeof spawn> | undefined

@@ -28,14 +28,15 @@ export async function planUsers(tx: Transaction, context: UserPlanContext): Prom
   await tx.run(`create table ${tables.users} (
     row integer not null, fate text not null, user_id bigint, contact_id bigint not null, user_version integer, account_kind text not null,
     username text, username_stem text, username_number integer, profile_id bigint, license_id bigint, group_ids bigint[], role_ids bigint[],
-    loginable boolean not null, purpose text, send_at timestamptz
+    loginable boolean not null, purpose text, send_at timestamptz, takes_seat boolean not null
   ) with (autovacuum_enabled = off)`)
   const [wanted] = await tx.query<{ some: boolean }>(`select exists (select from ${tables.rows} where verdict = 'o' and wants_user is distinct from false) as some`)
   if (!wanted!.some) return
   await collect(tx, context)
   await rejectProblems(tx, context)
-  await nameUsers(tx)
+  // Seats before names: whoever awaits a license uses up no username.
   await seatUsers(tx, context)
+  await nameUsers(tx)
   await writePlan(tx, context)
 }
 
@@ -51,29 +52,37 @@ async function collect(tx: Transaction, { tables, settings, catalog, purpose }: 
      select r.row, p.contact_id, coalesce(r.account_kind, '${kind}') as account_kind, u.id as user_id, u.version as user_version,
        case when u.id is null then 'create' else 'update' end as fate, null::text as problem, p.reactivate,
        r.username as typed, r.username_base as base, r.username_stem as stem, r.username_number as number, null::text as username,
-       coalesce(r.license_id, u.license_id, ${unlessGiven.license}::bigint) as license_id, u.license_id as old_license_id,
-       coalesce(r.profile_id, u.profile_id, ${unlessGiven.profile}::bigint) as profile_id,
-       case when u.id is null then coalesce(r.group_ids, '{${groups.join(',')}}'::bigint[]) else r.group_ids end as group_ids,
-       case when r.no_role then '{}'::bigint[] when u.id is null then coalesce(r.role_ids, array_remove(array[${unlessGiven.role}::bigint], null)) else r.role_ids end as role_ids,
+       case when u.id is not null and ${CLEARED('license_id')} then null else coalesce(r.license_id, u.license_id, ${unlessGiven.license}::bigint) end as license_id,
+       u.license_id as old_license_id, u.state as old_state,
+       case when u.id is not null and ${CLEARED('profile_id')} then null else coalesce(r.profile_id, u.profile_id, ${unlessGiven.profile}::bigint) end as profile_id,
+       case when u.id is null then coalesce(r.group_ids, '{${groups.join(',')}}'::bigint[]) when ${CLEARED('group_ids')} then '{}'::bigint[] else r.group_ids end as group_ids,
+       case when r.no_role or u.id is not null and ${CLEARED('role_ids')} then '{}'::bigint[] when u.id is null then coalesce(r.role_ids, array_remove(array[${unlessGiven.role}::bigint], null)) else r.role_ids end as role_ids,
        u.id is null and r.no_role is not true and r.role_ids is null and ${unlessGiven.role}::bigint is null as role_missing,
        case when u.id is null then ${purpose} end as purpose, r.send_at, r.email
      from ${tables.rows} r
      join ${tables.plan} p on p.row = r.row
      left join users u on u.contact_id = p.contact_id and u.account_kind = coalesce(r.account_kind, '${kind}')
-     where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false
+     where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false and p.problem is distinct from 'identity.deactivated_skipped'
        and case
          when u.id is not null then (${differences()}) or p.reactivate
-         -- A person who is known and has no user gets one only where the file says so; somebody new gets one unless it says no.
-         else p.fate = 'create' or r.wants_user
+         -- A person who is known and has no user gets one only where the file says so, or where a license was awaited; somebody new gets one unless it says no.
+         else p.fate = 'create' or r.wants_user or p.contact_id in (select id from contacts where awaiting_license)
        end`,
   )
   await tx.run('analyze wanted_users')
 }
 
+/** SQL: whether a blank cell of row `r` clears what a user had in this column, as the mapping says (B8). */
+const CLEARED = (column: StagedUserColumn): string => `coalesce('${column}' = any (r.clears), false)`
+type StagedUserColumn = 'license_id' | 'profile_id' | 'group_ids' | 'role_ids'
+
 /** Whether a row says something else of an existing user `u`. */
 function differences(): string {
   return [
     ...['license_id', 'profile_id', ...SECURITY].map((column) => `(r.${column} is not null and r.${column} is distinct from u.${column})`),
+    `(r.clears is not null and (${CLEARED('license_id')} and u.license_id is not null or ${CLEARED('profile_id')} and u.profile_id is not null
+      or ${CLEARED('group_ids')} and exists (select from user_group_members g where g.user_id = u.id)
+      or ${CLEARED('role_ids')} and exists (select from user_roles l where l.user_id = u.id and l.role_id is not null and (l.product_id = any (r.product_ids) or r.product_ids is null and l.product_id is null))))`,
     '(r.username is not null and r.username <> u.username)',
     `(r.group_ids is not null and (select array_agg(g.group_id order by g.group_id) from user_group_members g where g.user_id = u.id)
       is distinct from (select array_agg(distinct g.id order by g.id) from unnest(r.group_ids) as g (id)))`,
@@ -81,6 +90,9 @@ function differences(): string {
         and (r.product_ids is null and l.product_id is null or l.product_id = any (r.product_ids)))
       is distinct from (select array_agg(distinct g.id order by g.id) from unnest(r.role_ids) as g (id)))`,
     '(r.product_ids is not null and exists (select from unnest(r.product_ids) as g (id) where not exists (select from user_roles l where l.user_id = u.id and l.product_id = g.id)))',
+    `(r.tenant_ids is not null and (select array_agg(distinct l.tenant_id order by l.tenant_id) from user_roles l
+        where l.user_id = u.id and l.product_id in (select t.product_id from tenants t where t.id = any (r.tenant_ids)))
+      is distinct from (select array_agg(distinct g.id order by g.id) from unnest(r.tenant_ids) as g (id)))`,
   ].join(' or ')
 }
 
@@ -142,6 +154,10 @@ async function nameUsers(tx: Transaction): Promise<void> {
   await tx.run(`update wanted_users set username = typed where typed is not null`)
 }
 
+/** SQL: whether row `w` needs a seat that it has not: a new user, another license, or somebody who comes back. */
+const TAKES_SEAT = `w.license_id is not null and (w.fate = 'create' or (w.old_state = 'active' or w.reactivate)
+  and (w.license_id is distinct from w.old_license_id or w.old_state = 'inactive'))`
+
 /** Gives seats in the order of the rows (spec C3). What does not fit awaits a license, or is rejected, as the organization chooses. */
 async function seatUsers(tx: Transaction, context: UserPlanContext): Promise<void> {
   const limited = context.catalog.licenses.filter((license) => license.seats !== null)
@@ -155,7 +171,7 @@ async function seatUsers(tx: Transaction, context: UserPlanContext): Promise<voi
        from licenses l where l.seats is not null
      ), ranked as (
        select w.row, w.license_id, row_number() over (partition by w.license_id order by w.row) as place
-       from wanted_users w where w.license_id is not null and (w.fate = 'create' or w.license_id is distinct from w.old_license_id)
+       from wanted_users w where ${TAKES_SEAT}
      )
      update wanted_users w set
        problem = case when '${full}' = 'reject' or w.fate = 'update' then 'license.no_seats' end,
@@ -176,8 +192,8 @@ async function writePlan(tx: Transaction, context: UserPlanContext): Promise<voi
        coalesce(n.stem, w.stem), coalesce(n.number, w.number), w.profile_id, w.license_id, w.group_ids, w.role_ids,
        ${settings.login.sso ? 'false' : 'true'} and w.profile_id is not null and w.license_id is not null
          and (w.fate = 'update' and w.group_ids is null or cardinality(w.group_ids) > 0),
-       w.purpose, w.send_at
-     from wanted_users w left join named_users n on n.row = w.row`,
+       w.purpose, w.send_at, coalesce(${TAKES_SEAT}, false)
+     from wanted_users w left join named_users n on n.row = w.row order by w.row`,
   )
   await tx.run(`create unique index on ${tables.users} (row)`)
   await tx.run(`analyze ${tables.users}`)
@@ -185,7 +201,7 @@ async function writePlan(tx: Transaction, context: UserPlanContext): Promise<voi
   const licenses = JSON.stringify(Object.fromEntries(catalog.licenses.map((license) => [license.id, license.name])))
   await warn(tx, importId, 'license.awaiting', `select row, 'License', 'license', jsonb_build_object('license', $5::jsonb ->> license_id::text) from ${tables.users} where fate = 'awaiting'`, licenses)
   const missing = `array_to_string(array_remove(array[case when coalesce(cardinality(group_ids), 0) = 0 then 'a user group' end, case when profile_id is null then 'a profile' end, case when license_id is null then 'a license' end], null), ' and ')`
-  if (!settings.login.sso) await warn(tx, importId, 'user.not_loginable', `select row, null, null, jsonb_build_object('missing', ${missing} || ' is') from ${tables.users} where fate = 'create' and not loginable and $5::text is null`, null)
+  if (!settings.login.sso) await warn(tx, importId, 'user.not_loginable', `select row, null, null, jsonb_build_object('missing', ${missing} || case when ${missing} like '% and %' then ' are' else ' is' end) from ${tables.users} where fate = 'create' and not loginable and $5::text is null`, null)
   const alone = catalog.roles.filter((role) => !role.invitableAlone)
   if (alone.length > 0) {
     const names = JSON.stringify(Object.fromEntries(alone.map((role) => [role.id, role.name])))

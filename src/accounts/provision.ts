@@ -1,4 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
+import type { SecurityDimension } from '../entities/catalog.ts'
 import type { Catalog } from '../organizations/catalog.ts'
 import type { PlanTables } from './planUsers.ts'
 
@@ -13,19 +14,26 @@ export type RowRange = { first: number; last: number }
 export async function provisionUsers(tx: Transaction, importId: string, tables: PlanTables, range: RowRange, catalog: Catalog, mustChangePassword: boolean): Promise<void> {
   const inRange = 'p.row between $1 and $2'
   const bounds = [range.first, range.last]
+  // Row-level security is "all" unless given (C6), where the organization has such a group.
+  const all = (dimension: SecurityDimension): string => catalog.securityGroups[dimension].find(({ name, withdrawn }) => !withdrawn && name.toLowerCase() === 'all')?.id ?? 'null'
   const made = await tx.run(
     `insert into users (id, organization_id, contact_id, account_kind, username, username_stem, username_number, profile_id, license_id,
        company_id, business_unit_id, department_id, location_id, must_change_password, created_by_import)
      select p.user_id, ${tx.organizationId}, p.contact_id, p.account_kind, p.username, p.username_stem, p.username_number, p.profile_id, p.license_id,
-       r.company_id, r.business_unit_id, r.department_id, r.location_id, ${mustChangePassword}, ${importId}
+       coalesce(r.company_id, ${all('company')}), coalesce(r.business_unit_id, ${all('businessUnit')}), coalesce(r.department_id, ${all('department')}),
+       coalesce(r.location_id, ${all('location')}), ${mustChangePassword}, ${importId}
      from ${tables.users} p join ${tables.rows} r on r.row = p.row where ${inRange} and p.fate = 'create'`,
     bounds,
   )
   const changed = await changeUsers(tx, tables, range)
-  await tx.run(`update contacts c set awaiting_license = true from ${tables.users} p where ${inRange} and p.fate = 'awaiting' and c.id = p.contact_id`, bounds)
-  if (made + changed === 0) return
-  await linkGroups(tx, tables, range)
-  await linkRoles(tx, tables, range, catalog)
+  await tx.run(
+    `update contacts c set awaiting_license = p.fate = 'awaiting' from ${tables.users} p
+     where ${inRange} and c.id = p.contact_id and (p.fate = 'awaiting' and not c.awaiting_license or p.fate = 'create' and c.awaiting_license)`,
+    bounds,
+  )
+  if (made + changed > 0) await linkGroups(tx, tables, range)
+  if (made > 0) await linkRoles(tx, tables, range, catalog)
+  if (changed > 0) await changeRoles(tx, tables, range)
 }
 
 async function changeUsers(tx: Transaction, tables: PlanTables, range: RowRange): Promise<number> {
@@ -69,34 +77,52 @@ async function linkGroups(tx: Transaction, tables: PlanTables, range: RowRange):
 }
 
 /**
- * Roles without a product are held in general; with products they are held there (spec C5).
+ * Roles without a product are held in general; with products they are held there (spec C5), in the tenants that the row names.
  * A new user is linked to the organization's automatic products besides, unless the row names them.
  */
 async function linkRoles(tx: Transaction, tables: PlanTables, range: RowRange, catalog: Catalog): Promise<void> {
   const bounds = [range.first, range.last]
-  await tx.run(
-    `delete from user_roles l using ${tables.users} p join ${tables.rows} r on r.row = p.row
-     where p.row between $1 and $2 and p.fate = 'update' and p.role_ids is not null and l.user_id = p.user_id
-       and case when r.product_ids is null then l.product_id is null else l.product_id = any (r.product_ids) end`,
-    bounds,
-  )
-  const generally = `select p.user_id, g.id, null::bigint, null::bigint from ${tables.users} p join ${tables.rows} r on r.row = p.row
-    cross join lateral (select distinct unnest(p.role_ids) as id) g
-    where p.row between $1 and $2 and p.fate in ('create', 'update') and r.product_ids is null`
-  const named = `select p.user_id, g.id, d.id, t.id from ${tables.users} p join ${tables.rows} r on r.row = p.row
+  const created = `from ${tables.users} p join ${tables.rows} r on r.row = p.row`
+  const inRange = `where p.row between $1 and $2 and p.fate = 'create'`
+  const generally = `select p.user_id, g.id, null::bigint, null::bigint ${created} cross join lateral (select distinct unnest(p.role_ids) as id) g ${inRange} and r.product_ids is null`
+  const named = `select p.user_id, g.id, d.id, t.id ${created}
     cross join lateral (select unnest(case when cardinality(p.role_ids) > 0 then p.role_ids else array[null::bigint] end) as id) g
     cross join lateral (select distinct unnest(r.product_ids) as id) d
-    left join tenants t on t.product_id = d.id and t.id = any (r.tenant_ids)
-    where p.row between $1 and $2 and p.fate in ('create', 'update')`
-  const automatic = catalog.products.filter((product) => product.autoLink && !product.withdrawn)
-  const linked = automatic.map(
-    (product) => `select p.user_id, ${product.roleId ?? 'null'}::bigint, ${product.id}::bigint, t.id from ${tables.users} p join ${tables.rows} r on r.row = p.row
-    left join tenants t on t.product_id = ${product.id} and t.id = any (r.tenant_ids)
-    where p.row between $1 and $2 and p.fate = 'create' and not coalesce(${product.id} = any (r.product_ids), false)`,
+    left join tenants t on t.product_id = d.id and t.id = any (r.tenant_ids) ${inRange}`
+  const linked = catalog.products.filter((product) => product.autoLink && !product.withdrawn).map(
+    (product) => `select p.user_id, ${product.roleId ?? 'null'}::bigint, ${product.id}::bigint, t.id ${created}
+    left join tenants t on t.product_id = ${product.id} and t.id = any (r.tenant_ids) ${inRange} and not coalesce(${product.id} = any (r.product_ids), false)`,
   )
   await tx.run(
     `insert into user_roles (user_id, role_id, product_id, tenant_id, organization_id)
      select l.*, ${tx.organizationId} from (${[generally, named, ...linked].join(' union all ')}) l on conflict do nothing`,
     bounds,
+  )
+}
+
+/**
+ * What a row says of roles takes the place of what its user held: at the products that it names, at those of its tenants, or in general.
+ * Where it says nothing of roles, or nothing of tenants, those held there stay (B8).
+ */
+async function changeRoles(tx: Transaction, tables: PlanTables, range: RowRange): Promise<void> {
+  const held = (column: string): string => `(select array_agg(distinct l.${column}) from user_roles l where l.user_id = s.user_id and l.product_id = s.product_id)`
+  await tx.run(
+    `with changed as (
+       select p.user_id, p.role_ids, r.product_ids, r.tenant_ids from ${tables.users} p join ${tables.rows} r on r.row = p.row where p.row between $1 and $2 and p.fate = 'update'
+     ), spoken as (
+       select c.user_id, d.id as product_id, c.role_ids, (select array_agg(t.id) from tenants t where t.product_id = d.id and t.id = any (c.tenant_ids)) as tenant_ids
+       from changed c cross join lateral (select unnest(c.product_ids) as id union select t.product_id from tenants t where t.id = any (c.tenant_ids)) d
+       union all select c.user_id, null, c.role_ids, null from changed c where c.product_ids is null and c.role_ids is not null
+     ), wanted as (
+       select s.user_id, g.id as role_id, s.product_id, t.id as tenant_id from spoken s
+       cross join lateral unnest(case when s.product_id is null or cardinality(s.role_ids) > 0 then s.role_ids
+         when s.role_ids is null then coalesce(${held('role_id')}, array[null::bigint]) else array[null::bigint] end) as g (id)
+       cross join lateral unnest(case when s.product_id is null then array[null::bigint] else coalesce(s.tenant_ids, ${held('tenant_id')}, array[null::bigint]) end) as t (id)
+     ), gone as (
+       delete from user_roles l using spoken s where l.user_id = s.user_id and l.product_id is not distinct from s.product_id
+         and not exists (select from wanted w where w.user_id = l.user_id and w.product_id is not distinct from l.product_id and w.role_id is not distinct from l.role_id and w.tenant_id is not distinct from l.tenant_id)
+     )
+     insert into user_roles (user_id, role_id, product_id, tenant_id, organization_id) select user_id, role_id, product_id, tenant_id, ${tx.organizationId} from wanted on conflict do nothing`,
+    [range.first, range.last],
   )
 }

@@ -8,8 +8,8 @@ import type { Output } from './output.ts'
 export type Context = {
   out: Output
   environment: Environment
-  config(): Config
-  log(): Logger
+  config: () => Config
+  log: () => Logger
   /** Opens the parts, does the work, closes them again, whatever happens. */
   with<T>(work: (installation: Installation) => Promise<T>): Promise<T>
 }
@@ -17,6 +17,7 @@ export type Context = {
 /** A worker is counted on when it gave a sign this lately, in seconds. */
 const SIGN_SECONDS = 15
 
+/** What a command works with; nothing is read or opened before it asks. */
 export function contextOf(out: Output, environment: Environment): Context {
   let config: Config | undefined
   const read = (): Config => (config ??= readConfig(environment))

@@ -112,7 +112,7 @@ export function listAllImports(context: Context, flags: { organization?: string;
     }
     reports.sort((a, b) => Number(b.id) - Number(a.id))
     const shown = reports.slice(0, flags.limit)
-    if (out.json) for (const report of shown) out.data(report)
+    if (out.json) out.data({ imports: shown })
     else if (shown.length === 0) out.say('No imports yet. Take a file in: ./muster import FILE --organization KEY')
     else for (const line of table(['id', 'organization', 'file', 'state', 'read', 'created', 'updated', 'rejected', 'held', 'begun'], shown.map(rowOf))) out.say(line)
     return EXIT.done

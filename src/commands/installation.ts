@@ -3,9 +3,10 @@ import type { Config } from '../config.ts'
 import { startMailbox } from '../embedded/mailbox.ts'
 import { acquireEmbeddedPostgres } from '../embedded/postgres.ts'
 import { Database } from '../entities/database.ts'
-import { migrate } from '../entities/migrate.ts'
+import { migrate, pendingMigrations } from '../entities/migrate.ts'
 import { failpointAt } from '../jobs/failpoint.ts'
 import { checkRedis, migrateQueues, openQueues, type Queues } from '../jobs/queues.ts'
+import { startScheduler } from '../jobs/startScheduler.ts'
 import { startWorker, type RunningWorker } from '../jobs/startWorker.ts'
 
 /** The parts that a process works with, opened once and closed in the reverse order. */
@@ -25,9 +26,19 @@ export type Installation = {
   close(): Promise<void>
 }
 
+/** The database that DATABASE_URL names is older than this Muster, or empty. */
+export class DatabaseBehind extends Error {
+  readonly code = 'database.behind'
+
+  constructor(pending: readonly string[]) {
+    super(`The database is not at this version (missing: ${pending.join(', ')}). Bring it there once, with everything else of Muster stopped: ./muster migrate`)
+    this.name = 'DatabaseBehind'
+  }
+}
+
 /** Opens the database, embedded or named, brings it to this version where it is ours, and opens the queue. */
 export async function openInstallation(config: Config, log: Logger, options: { migrate?: boolean; quiet?: (line: string) => void } = {}): Promise<Installation> {
-  const closing: (() => Promise<unknown> | unknown)[] = []
+  const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).toReversed()) await step()
   }
@@ -41,6 +52,8 @@ export async function openInstallation(config: Config, log: Logger, options: { m
       databaseUrl = postgres.databaseUrl
     }
     const migrated = embedded || options.migrate ? await migrateAll(databaseUrl) : []
+    const pending = embedded || options.migrate ? [] : await pendingMigrations(databaseUrl)
+    if (pending.length > 0) throw new DatabaseBehind(pending)
     const database = new Database(databaseUrl)
     closing.push(() => database.close())
     const queues = openQueues({ databaseUrl, redisUrl: config.redisUrl, onError: (error) => log.warn({ error: error.message }, 'the queue is out of reach; nothing is lost, the sweep goes on when it is back') })
@@ -62,6 +75,11 @@ export async function openInstallation(config: Config, log: Logger, options: { m
           const mailbox = await startMailbox(config.home, { port: 0 })
           closing.push(() => mailbox.close())
           smtpUrl = mailbox.url
+        }
+        // Where nobody else runs a scheduler, what the queue has lost would never be found again.
+        if (embedded) {
+          const scheduler = await startScheduler(queues, log)
+          closing.push(() => scheduler.close())
         }
         const worker = await startWorker({ database, queues, smtpUrl, publicUrl, log, failpoint: failpointAt(config.failpoint) })
         closing.push(() => worker.close())

@@ -40,7 +40,7 @@ export function listAllOrganizations(context: Context): Promise<ExitStatus> {
   return context.with(async ({ database }) => {
     const { out } = context
     const organizations = await listOrganizations(database)
-    if (out.json) for (const { id, key, name } of organizations) out.data({ id, key, name })
+    if (out.json) out.data({ organizations })
     else if (organizations.length === 0) out.say('No organizations yet. Declare one: ./muster organization apply FILE.json')
     else for (const line of table(['key', 'name'], organizations.map(({ key, name }) => [key, name]))) out.say(line)
     return EXIT.done

@@ -24,6 +24,7 @@ type Stream = { write(text: string): unknown; isTTY?: boolean; columns?: number 
 /** Off a terminal progress is told this often, in milliseconds. */
 const QUIET_MS = 5_000
 
+/** What a command says, by streams and clock: for people, or one JSON document on `stdout` and the rest on `stderr`. `now` in milliseconds. */
 export function openOutput(json: boolean, stdout: Stream, stderr: Stream, now: () => number): Output {
   let open = false
   let toldAt = Number.NEGATIVE_INFINITY
@@ -58,10 +59,15 @@ export function openOutput(json: boolean, stdout: Stream, stderr: Stream, now: (
   }
 }
 
+/** Text as it is shown on a terminal that has styles. */
 export const bold = (text: string): string => styleText('bold', text)
+/** As bold, faint. */
 export const dim = (text: string): string => styleText('dim', text)
+/** As bold, in red. */
 export const red = (text: string): string => styleText('red', text)
+/** As bold, in green. */
 export const green = (text: string): string => styleText('green', text)
+/** As bold, in yellow. */
 export const yellow = (text: string): string => styleText('yellow', text)
 
 /** 12345 -> 12,345 */

@@ -67,6 +67,25 @@ const whole = (value: string): number => {
   return Number(value)
 }
 
+/** Every command, as it is written: "import commit". */
+export function commandNames(): string[] {
+  const leaves = (command: Command, path: readonly string[]): string[] => (command.commands.length === 0 ? [path.join(' ')] : command.commands.flatMap((below) => leaves(below, [...path, below.name()])))
+  return leaves(declare(() => undefined), [])
+}
+
+/**
+ * The command that a line, as in process.argv, stands for: "import commit". Reads it as runCommand does, and runs nothing; a test
+ * holds the documents to it. Throws commander's CommanderError where the line is none of ours.
+ */
+export async function commandOf(argv: readonly string[]): Promise<string> {
+  let path: string[] = []
+  const program = declare(() => undefined).hook('preAction', (_, chosen) => {
+    for (let command: Command | null = chosen; command?.parent; command = command.parent) path = [command.name(), ...path]
+  })
+  await program.parseAsync(withImpliedWords(argv))
+  return path.join(' ')
+}
+
 /** Declares every command. `choose` is told what to run; nothing runs while the line is read. */
 function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Command {
   const program = new Command('muster').description('Brings people on board in bulk: files in; contacts, users and mails out.').exitOverride().showHelpAfterError('(--help shows what is possible)')

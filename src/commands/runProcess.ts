@@ -5,7 +5,7 @@ import { openLog } from './log.ts'
 /** How long an ordered end may take, in milliseconds, before the process goes all the same; leases settle what is left. */
 const ENDING_MS = 30_000
 
-type Running = { close(): Promise<unknown> | unknown }
+type Running = { close(): unknown }
 
 /**
  * Runs one of the processes of an installation until it is told to end: opens the parts, starts what it is for,
@@ -13,8 +13,9 @@ type Running = { close(): Promise<unknown> | unknown }
  */
 export async function runProcess(start: (installation: Installation) => Promise<Running>): Promise<void> {
   const log = openLog(readLogLevel())
+  let installation: Installation | undefined
   try {
-    const installation = await openInstallation(readConfig(), log)
+    installation = await openInstallation(readConfig(), log)
     const running = await start(installation)
     await untilToldToEnd()
     log.info('ending')
@@ -25,6 +26,8 @@ export async function runProcess(start: (installation: Installation) => Promise<
   } catch (error) {
     log.fatal(error instanceof SettingsRefused ? error.message : { error: (error as Error).message }, 'could not start')
     process.exitCode = 1
+    // What was opened before the fault would keep the process from ending.
+    await installation?.close().catch(() => undefined)
   }
 }
 

@@ -17,16 +17,18 @@ export function showImport(report: ImportReport, out: Output): void {
   }
   out.say(`  ${stateWord(report)}`)
   const cells = [`read ${number(totals.read)}`, `created ${number(totals.created)}`, `updated ${number(totals.updated)}`, `unchanged ${number(totals.unchanged)}`, `rejected ${number(totals.rejected)}`, `held ${number(totals.held)}`, `blank ${number(totals.blank)}`]
-  out.say(`  rows   ${cells.join('   ')}`)
+  out.say(`  rows   ${cells.join('   ')}${file.hiddenRows > 0 ? dim(`   (${number(file.hiddenRows)} of them hidden in the sheet)`) : ''}`)
   out.say(`  users  ${number(users.created)} created${users.updated > 0 ? `, ${number(users.updated)} updated` : ''}${users.notLoginable > 0 ? `, ${number(users.notLoginable)} cannot log in yet` : ''}${users.withoutSeat > 0 ? `, ${number(users.withoutSeat)} await a license` : ''}`)
   const waiting = deliveries.owed - deliveries.scheduled
   out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} not owed any` : ''}`)
+  for (const { license, needed, free } of report.seats) out.say(`  seats  ${inert(license)}: ${number(needed)} of ${number(free)} free`)
+  if (report.missingRoles.length > 0) out.say(`  ${yellow('roles')}  nobody holds ${report.missingRoles.map(inert).join(', ')}, which somebody must`)
   const ignored = report.columns.filter((column) => column.by === 'none')
   if (ignored.length > 0) {
     out.say(`  ${yellow('not taken:')} ${ignored.map((column) => `"${inert(column.header)}"${column.nearest ? ` (did you mean ${column.nearest}?)` : ''}`).join(', ')}  ${dim('--set-column "Header=field" maps a column')}`)
   }
   showIssues(report, out)
-  if (totals.created + totals.updated === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
+  if (totals.created + totals.updated + deliveries.owed === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
   showNext(report, out)
 }
 

@@ -1,5 +1,5 @@
 import { startScheduler } from '../jobs/startScheduler.ts'
-import { startConsole } from '../web/console.ts'
+import { startConsole } from '../web/startConsole.ts'
 import type { ImportReport } from '../importers/importReport.ts'
 import type { Context } from './context.ts'
 import { demonstrate } from './demonstrate.ts'
@@ -18,21 +18,22 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
   out.progress('starting PostgreSQL')
   const installation = await openInstallation(config, log, { migrate: true, quiet: (line) => out.progress(line) })
   const told = untilToldToEnd()
+  const closing: (() => unknown)[] = [() => installation.close()]
   try {
     out.progress('starting worker, scheduler and console')
     await installation.startWorker()
     const scheduler = await startScheduler(installation.queues, log)
+    closing.unshift(() => scheduler.close())
     const page = await openConsole(installation)
+    closing.unshift(() => page.close())
     const reports = installation.embedded ? await demonstrate(installation, out) : []
     if (out.json) out.data({ up: { console: page.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
     else tell(context, page, reports, performance.now() - begun, installation)
     await told
     out.say()
     out.say('Ending: mails under way are seen to their end.')
-    scheduler.close()
-    await page.close()
   } finally {
-    await installation.close()
+    for (const close of closing) await close()
   }
   out.say('Muster is down. ./muster up or npm start brings it back, with everything in it.')
   return EXIT.done
@@ -57,7 +58,7 @@ function tell({ out }: Context, page: Page, reports: readonly ImportReport[], el
   const parts = [installation.embedded ? 'embedded PostgreSQL' : 'your PostgreSQL', config.redisUrl === null ? 'queue in PostgreSQL' : 'queue in Redis', config.smtpUrl === null ? 'mails to the built-in mailbox' : 'mails through SMTP_URL']
   out.say(`${green('Muster is up')} after ${duration(elapsed)}: ${parts.join(', ')}.`)
   for (const { file, totals, users, deliveries, id } of reports) {
-    out.say(`  ${bold(file.name.padEnd(16))} ${count(totals.read, 'row')} read: ${number(totals.created)} created, ${number(totals.updated)} updated, ${number(totals.rejected)} rejected; ${count(users.created, 'user')}, ${count(deliveries.owed, 'mail')} sent ${dim(`(import ${id})`)}`)
+    out.say(`  ${bold(file.name.padEnd(16))} ${count(totals.read, 'row')} read: ${number(totals.created)} created, ${number(totals.updated)} updated, ${number(totals.rejected)} rejected; ${count(users.created, 'user')}, ${count(deliveries.owed, 'mail')} owed ${dim(`(import ${id})`)}`)
   }
   out.say()
   out.say(`  Console  ${bold(page.url)}${page.moved ? dim('  (port 3000 is taken)') : ''}`)

@@ -42,8 +42,10 @@ export class Database {
       // A connection that died quietly is found out by the system instead of never.
       keepAlive: true,
     })
-    // An idle connection that breaks (a restarted server) is replaced at the next use; unheard it would end the process.
+    // A connection that breaks (a restarted server), idle or in use, is replaced at the next use; unheard it would end the
+    // process. Its statement rejects besides.
     this.pool.on('error', () => undefined)
+    this.pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   /**

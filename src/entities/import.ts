@@ -68,6 +68,10 @@ export const ImportChunk = defineEntity({
     firstRow: p.integer(),
     lastRow: p.integer(),
     state: p.text().$type<ChunkState>(),
+    /** Times it was refused by the database for what its rows hold; a lost connection does not count. */
+    failures: p.integer().default(0),
+    /** The worker that did it. */
+    worker: p.text().nullable(),
     doneAt: p.datetime(3).nullable(),
   },
 })

@@ -94,7 +94,8 @@ export type InvitationState = (typeof INVITATION_STATES)[number]
 
 export const INVITATION_LIFECYCLE = {
   states: INVITATION_STATES,
-  initial: ['created'],
+  // A resend is a new one, and launched as it leaves.
+  initial: ['created', 'launched'],
   terminal: ['completed', 'revoked'],
   transitions: {
     launch: { from: ['created', 'launched', 'expired'], to: 'launched' },

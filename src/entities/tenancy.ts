@@ -22,6 +22,7 @@ export function tenantPolicies(table: string, column = 'organization_id') {
 
 /** bigint identity, a string in JavaScript: ids are never calculated with. */
 export const identity = () => p.bigint('string').primary().autoincrement()
+/** An instant that is now unless it is given; milliseconds, as JavaScript keeps them. */
 export const now = () => p.datetime(3).defaultRaw('now()')
 
 /** A check that a column holds one of the given words, written as PostgreSQL prints it so that schemas compare equal. */

@@ -18,6 +18,7 @@ export async function splitIntoChunks(tx: Transaction, importId: string, chunkRo
   return pendingChunks(tx, importId)
 }
 
+/** The chunks that nobody has done yet, in order. */
 export async function pendingChunks(tx: Transaction, importId: string): Promise<Chunk[]> {
   return tx.query<Chunk>(`select number, first_row as first, last_row as last from import_chunks where import_id = $1 and state = 'pending' order by number`, [importId])
 }
@@ -34,8 +35,38 @@ export async function takeChunk(tx: Transaction, importId: string, number: numbe
   return chunk ?? null
 }
 
-export async function finishChunk(tx: Transaction, importId: string, number: number): Promise<void> {
-  await tx.run(`update import_chunks set state = 'done', done_at = now() where import_id = $1 and number = $2`, [importId, number])
+/** Settles a chunk in the transaction that did it. `worker` is the name of who did. */
+export async function finishChunk(tx: Transaction, importId: string, number: number, worker: string | null): Promise<void> {
+  await tx.run(`update import_chunks set state = 'done', done_at = now(), worker = $3 where import_id = $1 and number = $2`, [importId, number, worker])
+}
+
+/** Times that the database may refuse a chunk for what its rows hold, before the import goes on without them. */
+const MOST_FAILURES = 5
+
+/** Counts a chunk that the database refused; gives whether it was once too often. */
+export async function countFailure(tx: Transaction, importId: string, number: number): Promise<boolean> {
+  const [chunk] = await tx.query<{ failures: number }>(
+    `update import_chunks set failures = failures + 1 where import_id = $1 and number = $2 and state = 'pending' returning failures`,
+    [importId, number],
+  )
+  return chunk !== undefined && chunk.failures >= MOST_FAILURES
+}
+
+/** Holds all rows of a chunk that would have been written: none of them is, and each is told so. */
+export async function setChunkAside(tx: Transaction, importId: string, chunk: Chunk, users: string): Promise<void> {
+  const planned = await tx.query<{ row: number }>(`select row from ${planTable(importId)} where row between $1 and $2 and fate in ('create', 'update')`, [chunk.first, chunk.last])
+  await holdRows(tx, importId, users, planned.map(({ row }) => row), 'row.not_written')
+}
+
+/** Rows of the plan become `held`, with the reason as their problem; no user is made of them. */
+async function holdRows(tx: Transaction, importId: string, users: string, rows: number[], code: 'plan.stale' | 'row.not_written'): Promise<void> {
+  if (rows.length === 0) return
+  await tx.run(`update ${planTable(importId)} set fate = 'held' where row = any ($1)`, [rows])
+  await tx.run(`delete from ${users} where row = any ($1)`, [rows])
+  await tx.run(
+    `insert into import_issues (organization_id, import_id, row, code, severity) select $1, $2, row, $4, 'error' from unnest($3::int[]) as row`,
+    [tx.organizationId, importId, rows, code],
+  )
 }
 
 /**
@@ -51,6 +82,8 @@ export async function setStaleAside(tx: Transaction, importId: string, chunk: Ch
     `select p.row from ${plan} p where p.row between $1 and $2 and p.fate = 'update' and not exists (select from contacts c where c.id = p.contact_id)`,
     `select p.row from ${options.users} p join (select id, version from users where id in (select user_id from ${options.users} where row between $1 and $2 and fate = 'update') order by id for update) u
        on u.id = p.user_id where p.row between $1 and $2 and p.fate = 'update' and u.version <> p.user_version`,
+    // A name that somebody had meanwhile rests: no unique index stands against giving it away again (C1).
+    `select p.row from ${options.users} p join released_usernames n on n.username = p.username where p.row between $1 and $2 and p.fate in ('create', 'update')`,
     // Looked for only after a unique index has objected: somebody else took the id, address, account or username meanwhile.
     ...(options.conflicts
       ? [
@@ -63,14 +96,30 @@ export async function setStaleAside(tx: Transaction, importId: string, chunk: Ch
   ]
   const found = new Set<number>()
   for (const sql of stale) for (const { row } of await tx.query<{ row: number }>(sql, bounds)) found.add(row)
-  if (found.size === 0) return
-  const rows = [...found]
-  await tx.run(`update ${plan} set fate = 'held' where row = any ($1)`, [rows])
-  await tx.run(`delete from ${options.users} where row = any ($1)`, [rows])
-  await tx.run(
-    `insert into import_issues (organization_id, import_id, row, code, severity) select $1, $2, row, 'plan.stale', 'error' from unnest($3::int[]) as row`,
-    [tx.organizationId, importId, rows],
+  for (const row of await namesTaken(tx, importId, chunk)) found.add(row)
+  await holdRows(tx, importId, options.users, [...found], 'plan.stale')
+}
+
+/**
+ * Rows of new people with neither id nor address whose name another import has entered meanwhile. No unique index stands
+ * against that. Imports that are committed side by side take turns at such rows: one alone shares the lock with itself.
+ */
+async function namesTaken(tx: Transaction, importId: string, chunk: Chunk): Promise<number[]> {
+  const bounds = [chunk.first, chunk.last]
+  const namesOnly = `from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
+    where p.row between $1 and $2 and p.fate = 'create' and r.external_id is null and r.email_key is null`
+  const [found] = await tx.query<{ some: boolean; others: boolean }>(
+    `select exists (select ${namesOnly}) as some, exists (select from imports where state = 'committing' and id <> $3) as others`,
+    [...bounds, importId],
   )
+  if (!found!.some) return []
+  await tx.run(`select pg_advisory_xact_lock${found!.others ? '' : '_shared'}(hashtext('muster.names'), hashtext($1))`, [tx.organizationId])
+  const taken = await tx.query<{ row: number }>(
+    `select p.row ${namesOnly} and exists (
+       select from contacts n where n.last_name = r.last_name and n.first_name = r.first_name and n.external_id is null and n.email_key is null)`,
+    bounds,
+  )
+  return taken.map(({ row }) => row)
 }
 
 /** Writes the contacts that the plan says for a chunk (spec C, first step of commit). */

@@ -46,12 +46,16 @@ export async function readProgress(tx: Transaction, importId: string): Promise<I
   return found ? progressOf(found) : null
 }
 
+/** Chunks that are done side by side end at nearly the same moment: a rate between the two would be a fancy. */
+const LEAST_MEASURED_MS = 1_000
+
 function progressOf({ state, staged, rowsStaged, elapsedMs, done, all, sinceFirst, sinceFirstMs }: Measured): ImportProgress {
   if (state === 'committing') {
-    // The first chunk has no beginning that is kept: the rate is that of the others.
-    const rate = perSecond(sinceFirst, sinceFirstMs)
     // Row numbers have gaps; the chunks' share of all rows has not.
-    const rows = all === 0 ? 0 : Math.round((done / all) * rowsStaged)
+    const share = (numbers: number): number => (all === 0 ? 0 : (numbers / all) * rowsStaged)
+    const rows = Math.round(share(done))
+    // The first chunk has no beginning that is kept: the rate is that of the others, once there was time to measure it.
+    const rate = sinceFirstMs !== null && sinceFirstMs >= LEAST_MEASURED_MS ? perSecond(share(sinceFirst), sinceFirstMs) : null
     return { step: 'committing', elapsedMs, rows, of: rowsStaged, rate, remainingMs: rate === null ? null : ((rowsStaged - rows) / rate) * 1000 }
   }
   if (state === 'received') return { step: 'waiting', elapsedMs, rows: 0, of: null, rate: null, remainingMs: null }

@@ -10,7 +10,8 @@ import { planTable, rowsTable } from './stagedRow.ts'
 export type Totals = { read: number; created: number; updated: number; unchanged: number; rejected: number; held: number; blank: number }
 export type UserCounts = { created: number; updated: number; notLoginable: number; withoutSeat: number }
 export type DeliveryCounts = { owed: number; scheduled: number; notOwed: number }
-export type ImportResult = { totals: Totals; users: UserCounts; deliveries: DeliveryCounts; hiddenRows?: number }
+/** `seats` of limited licenses that the plan takes, while it is a plan; `missingRoles` must be held by somebody and are not (spec C3, C4). */
+export type ImportResult = { totals: Totals; users: UserCounts; deliveries: DeliveryCounts; seats: { license: string; needed: number; free: number }[]; missingRoles: string[] }
 
 export type StoredImport = {
   id: string
@@ -19,7 +20,7 @@ export type StoredImport = {
   fileName: string
   fileBytes: number
   fileHash: string
-  source: { format: string; sheet: string | null; encoding: string | null; delimiter: string | null; headerRow: number } | null
+  source: { format: string; sheet: string | null; encoding: string | null; delimiter: string | null; headerRow: number; hiddenRows?: number } | null
   columns: MatchedColumn[] | null
   options: ImportOptions
   failure: { code: FailureCode; detail: IssueDetail } | null
@@ -38,11 +39,14 @@ export type ImportReport = {
   id: string
   state: ImportState
   organization: string
-  file: { name: string; bytes: number; sha256: string; format: string | null; sheet: string | null; encoding: string | null; delimiter: string | null; headerRow: number | null }
+  /** `hiddenRows`: rows that are hidden or filtered out in the sheet; they are read like all others. */
+  file: { name: string; bytes: number; sha256: string; format: string | null; sheet: string | null; encoding: string | null; delimiter: string | null; headerRow: number | null; hiddenRows: number }
   columns: { header: string; field: string | null; attribute?: string; by: string; nearest?: string }[]
   totals: Totals
   users: UserCounts
   deliveries: DeliveryCounts
+  seats: ImportResult['seats']
+  missingRoles: string[]
   issues: ShownIssue[]
   issueCount: number
   failure?: { code: string; message: string; hint: string }
@@ -58,6 +62,8 @@ const NOTHING: ImportResult = {
   totals: { read: 0, created: 0, updated: 0, unchanged: 0, rejected: 0, held: 0, blank: 0 },
   users: { created: 0, updated: 0, notLoginable: 0, withoutSeat: 0 },
   deliveries: { owed: 0, scheduled: 0, notOwed: 0 },
+  seats: [],
+  missingRoles: [],
 }
 
 const STORED = `select i.id, i.state, o.key as organization, i.file_name as "fileName", i.file_bytes::float8 as "fileBytes", i.file_hash as "fileHash", i.source, i.columns,
@@ -95,17 +101,27 @@ export async function reportImport(tx: Transaction, stored: StoredImport, counte
       encoding: source?.encoding ?? null,
       delimiter: source?.delimiter ?? null,
       headerRow: source?.headerRow ?? null,
+      hiddenRows: source?.hiddenRows ?? 0,
     },
     columns: (stored.columns ?? []).map(({ header, field, attribute, by, nearest }) => ({ header, field, ...(attribute === null ? {} : { attribute }), by, ...(nearest ? { nearest } : {}) })),
-    totals: result.totals,
-    users: result.users,
-    deliveries: result.deliveries,
+    ...inOrder(result),
     issues,
     issueCount: count!.count,
     ...(stored.failure ? { failure: { code: stored.failure.code, ...explainFailure(stored.failure.code, stored.failure.detail) } } : {}),
     createdAt: stored.createdAt.toISOString(),
     startedAt: stored.startedAt?.toISOString() ?? null,
     finishedAt: stored.finishedAt?.toISOString() ?? null,
+  }
+}
+
+/** jsonb keeps no order; people read one. */
+function inOrder({ totals, users, deliveries, seats, missingRoles }: ImportResult): ImportResult {
+  return {
+    totals: { read: totals.read, created: totals.created, updated: totals.updated, unchanged: totals.unchanged, rejected: totals.rejected, held: totals.held, blank: totals.blank },
+    users: { created: users.created, updated: users.updated, notLoginable: users.notLoginable, withoutSeat: users.withoutSeat },
+    deliveries: { owed: deliveries.owed, scheduled: deliveries.scheduled, notOwed: deliveries.notOwed },
+    seats,
+    missingRoles,
   }
 }
 

@@ -1,16 +1,17 @@
 import type { Catalog, Entry } from '../organizations/catalog.ts'
-import { catalogKey, nearestValue } from '../rules/nearest.ts'
+import { catalogKey, nearestFinder } from '../rules/nearest.ts'
 
 /** One list of the catalog as the rows of an import look values up in it. */
 export class KnownValues<T extends Entry> {
   readonly #byKey: Map<string, T>
-  readonly #current: T[]
+  readonly #nearest: (text: string) => string | null
   /** A typed value's entry; filled as values are met, since files name the same few again and again. */
   readonly #met = new Map<string, T | null>()
 
   constructor(entries: readonly T[]) {
-    this.#current = entries.filter((entry) => !entry.withdrawn)
-    this.#byKey = new Map(this.#current.map((entry) => [catalogKey(entry.name), entry]))
+    const current = entries.filter((entry) => !entry.withdrawn)
+    this.#byKey = new Map(current.map((entry) => [catalogKey(entry.name), entry]))
+    this.#nearest = nearestFinder(current.map((entry) => entry.name))
   }
 
   /** The entry that a cell names, without regard to case and spaces. */
@@ -25,7 +26,7 @@ export class KnownValues<T extends Entry> {
 
   /** The known name that was probably meant, for a hint. */
   nearest(text: string): string {
-    return nearestValue(text, this.#current.map((entry) => entry.name)) ?? ''
+    return this.#nearest(text) ?? ''
   }
 }
 

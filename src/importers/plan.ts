@@ -20,7 +20,20 @@ export async function planContacts(tx: Transaction, importId: string, staged: Re
   await tx.run(planStatement(importId, staged, settings, nameOnly))
   await tx.run(`create unique index on ${planTable(importId)} (row)`)
   await tx.run(`analyze ${planTable(importId)}`)
+  if (staged.has('external_id') && staged.has('email_key')) await rejectRepeatedMatches(tx, importId)
   await tellProblems(tx, importId)
+}
+
+/** Rows of which one names a known person by External ID and the other by address: the later one repeats the earlier. */
+async function rejectRepeatedMatches(tx: Transaction, importId: string): Promise<void> {
+  const plan = planTable(importId)
+  const known = (alias: string): string => `${alias}.fate in ('update', 'unchanged', 'held')`
+  await tx.run(
+    `update ${plan} p set fate = 'rejected', problem = 'duplicate.in_file', reactivate = false, detail = jsonb_build_object('firstRow', repeated.first, 'field', 'person by External ID and Email')
+     from (select greatest(m.row, c.row) as row, least(m.row, c.row) as first from ${plan} m join ${plan} c on c.contact_id = m.contact_id
+           where not m.by_id and ${known('m')} and c.by_id and ${known('c')}) repeated
+     where p.row = repeated.row`,
+  )
 }
 
 /** Rows that repeat a person of an earlier row, in a table of their own since there are few. */
@@ -71,7 +84,7 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
   const mailOfAnother = byId && byMail ? 'c.id is not null and m.id is not null and m.id <> c.id' : 'false'
   const idOfAnother = byId && byMail ? 'c.id is null and m.id is not null and r.external_id is not null and m.external_id is not null' : 'false'
   const newMail = byId && byMail ? 'c.id is not null and c.email_key is not null and r.email_key is not null and c.email_key <> r.email_key' : 'false'
-  const wasMailed = `exists (select from users u join deliveries d on d.user_id = u.id where u.contact_id = c.id and d.state in ('sending', 'sent', 'unknown', 'bounced'))`
+  const wasMailed = byId ? `exists (select from users u join deliveries d on d.user_id = u.id where u.contact_id = c.id and d.state in ('sending', 'sent', 'unknown', 'bounced'))` : 'false'
   const inactive = `${t('state')} = 'inactive'`
   const whenInactive = { reactivate: "'update'", skip: "'unchanged'", ask: "'held'" }[settings.matching.deactivated]
   const inactiveProblem = { reactivate: 'identity.reactivated', skip: 'identity.deactivated_skipped', ask: 'identity.deactivated' }[settings.matching.deactivated]
@@ -79,7 +92,7 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
 
   return `
     create table ${planTable(importId)} with (autovacuum_enabled = off) as
-    select row, fate, problem, detail, contact_version, reactivate,
+    select row, fate, problem, detail, contact_version, reactivate, by_id,
       case when fate = 'create' then nextval('contacts_id_seq') else matched end as contact_id
     from (
       select r.row,
@@ -108,8 +121,9 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
           ${byId && byMail ? `when ${newMail} then jsonb_build_object('given', r.external_id, 'old', c.email)` : ''}
         end as detail,
         coalesce(${inactive}, false) and '${settings.matching.deactivated}' = 'reactivate' as reactivate,
-        ${t('id')} as matched,
-        ${t('version')} as contact_version
+        (${t('id')})::bigint as matched,
+        ${byId ? 'c.id is not null' : 'false'} as by_id,
+        (${t('version')})::integer as contact_version
       from ${rowsTable(importId)} r
       left join duplicate_rows d on d.row = r.row
       ${joins}

@@ -1,5 +1,7 @@
 import type { Database, Transaction } from '../entities/database.ts'
 import { explainIssue, type IssueCode, type Severity } from '../rules/catalog.ts'
+import type { MatchedColumn } from '../rules/columns.ts'
+import { fieldNamed } from '../rules/fields.ts'
 import type { IssueDetail } from '../rules/problem.ts'
 import type { RowIssue } from './validateRow.ts'
 
@@ -20,12 +22,12 @@ const BATCH = 5_000
 
 /** Keeps issues as they come up; `flush` writes what is left. Memory stays flat however many rows are bad. */
 export class IssueWriter {
-  readonly #database: Database
+  readonly #database: Pick<Database, 'tenant'>
   readonly #organizationId: string
   readonly #importId: string
   #waiting: RowIssue[] = []
 
-  constructor(database: Database, organizationId: string, importId: string) {
+  constructor(database: Pick<Database, 'tenant'>, organizationId: string, importId: string) {
     this.#database = database
     this.#organizationId = organizationId
     this.#importId = importId
@@ -78,6 +80,17 @@ export async function readIssues(tx: Transaction, importId: string, page: { limi
   )
   const last = rows.at(-1)
   return { issues: rows.map(showIssue), next: last && rows.length === page.limit ? { row: last.row, id: last.id } : null }
+}
+
+/** Planning knows fields alone: its problems are told under the headers that the sender wrote. */
+export async function tellSendersHeaders(tx: Transaction, importId: string, codes: readonly IssueCode[], columns: readonly MatchedColumn[]): Promise<void> {
+  const renamed = columns.filter(({ field, header }) => field !== null && header !== fieldNamed(field).header)
+  if (renamed.length === 0) return
+  await tx.run(
+    `update import_issues i set header = n.header, detail = case when i.detail ->> 'field' = n.label then jsonb_set(i.detail, '{field}', to_jsonb(n.header)) else i.detail end
+     from unnest($3::text[], $4::text[], $5::text[]) as n (field, label, header) where i.import_id = $1 and i.code = any ($2) and i.field = n.field`,
+    [importId, codes, renamed.map(({ field }) => field), renamed.map(({ field }) => fieldNamed(field!).header), renamed.map(({ header }) => header)],
+  )
 }
 
 /** How often each problem occurs, the most frequent first, errors before warnings. */

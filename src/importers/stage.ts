@@ -13,7 +13,7 @@ import { planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
 import { isExampleRow } from './template/identity.ts'
 import { RowValidator } from './validateRow.ts'
 
-/** Times a file may take its worker with it before it is put aside (faults.md 42). */
+/** Times a file may take its worker with it, or fail without a reason that is told, before it is put aside (faults.md 42). */
 const MOST_ATTEMPTS = 3
 /** Seconds for which a worker that staged is believed alive without a sign. */
 const LEASE_SECONDS = 60
@@ -38,20 +38,45 @@ export async function beginStaging(tx: Transaction, importId: string): Promise<S
   return row ?? null
 }
 
-/** Says that the worker is alive and how far it is; false where the import is no longer its to stage (it was cancelled). */
-export async function renewStaging(tx: Transaction, importId: string, rowsStaged: number): Promise<boolean> {
-  return (await tx.run(`update imports set rows_staged = $2, lease_until = now() + interval '${LEASE_SECONDS} seconds' where id = $1 and state = 'staging'`, [importId, rowsStaged])) === 1
+/** The import is still this attempt's to stage: neither cancelled nor given to another worker. $1 is its id, $2 the attempt. */
+const STILL_OURS = `id = $1 and attempts = $2 and state = 'staging' and staged_at is null`
+
+/** Says that the worker is alive and how far it is; throws StagingTakenAway where the import is no longer its to stage. */
+async function renewStaging(tx: Transaction, { id, attempts }: StagingImport, rowsStaged: number): Promise<void> {
+  const renewed = await tx.run(`update imports set rows_staged = $3, lease_until = now() + interval '${LEASE_SECONDS} seconds' where ${STILL_OURS}`, [id, attempts, rowsStaged])
+  if (renewed === 0) throw new StagingTakenAway(id)
+}
+
+/** Gives an import back that this worker leaves for no fault of the file: another may begin at once, and the attempt does not count. */
+export async function giveStagingBack(tx: Transaction, { id, attempts }: StagingImport): Promise<void> {
+  await tx.run(`update imports set lease_until = now(), attempts = attempts - 1 where ${STILL_OURS}`, [id, attempts])
+}
+
+/**
+ * The database as one attempt to stage sees it: what it writes besides its rows is written only while the import is its own.
+ * The share lock makes whoever takes the import over wait until that is settled.
+ */
+function whileOurs(database: Database, { id, attempts }: StagingImport): Pick<Database, 'tenant'> {
+  return {
+    tenant: (organizationId, work) =>
+      database.tenant(organizationId, async (tx) => {
+        const [ours] = await tx.query(`select from imports where ${STILL_OURS} for share`, [id, attempts])
+        if (!ours) throw new StagingTakenAway(id)
+        return work(tx)
+      }),
+  }
 }
 
 /**
  * Reads the stored file, checks every row, and copies the checked rows into the import's staging table (spec B).
  * Begins from nothing each time: what an interrupted attempt left is dropped. Nothing outside staging and issues is written.
- * @returns how the headers were read; throws FileRefused for a file that is refused as a whole
+ * Throws FileRefused for a file that is refused as a whole, StagingTakenAway where the import is somebody else's by now.
  */
 export async function stageRows(database: Database, organizationId: string, staging: StagingImport, signal: AbortSignal): Promise<void> {
   const mapping = await mappingFor(database, organizationId, staging.options)
   const source = await openSource(storedFile(database, organizationId, staging.id, staging.fileBytes), { name: staging.fileName, sheet: staging.options.sheet, signal })
-  const { organization, catalog } = await database.tenant(organizationId, async (tx) => {
+  const ours = whileOurs(database, staging)
+  const { organization, catalog } = await ours.tenant(organizationId, async (tx) => {
     await tx.run('delete from import_issues where import_id = $1', [staging.id])
     return { organization: await readOrganization(tx), catalog: await loadCatalog(tx) }
   })
@@ -64,26 +89,30 @@ export async function stageRows(database: Database, organizationId: string, stag
     const { columns, failures } = matchHeaders(header.cells.map(headerText), mapping)
     const failure = failures[0]
     if (failure) throw new FileRefused(failure.code, failure.detail)
-    await database.tenant(organizationId, async (tx) => {
-      await describeSource(tx, staging.id, source, header.row, columns)
-      if (staging.options.saveMapping !== null) await saveMapping(tx, staging.options.saveMapping, columns, mapping)
-    })
+    await database.tenant(organizationId, (tx) => describeSource(tx, staging.id, source, header.row, columns))
 
-    const issues = new IssueWriter(database, organizationId, staging.id)
+    const issues = new IssueWriter(ours, organizationId, staging.id)
     const validator = new RowValidator(
       { columns, mapping, settings: organization.settings, catalog, timeZone: organization.timeZone, now: Temporal.Instant.fromEpochMilliseconds((await database.now()).getTime()), headerFields: header.cells.length },
       (issue) => issues.add(issue),
     )
     const isExample = source.identity ? (row: SourceRow) => isExampleRow(row.cells, columns) : () => false
     await database.tenant(organizationId, async (tx) => {
-      await createRowsTable(tx, staging.id)
-      const staged = await copyRows(database, tx, staging.id, validator, rowsBehind(rest, batches), isExample, issues, signal)
+      const table = await createRowsTable(tx, staging)
+      const { staged, hidden } = await copyRows(database, tx, staging, table, validator, rowsBehind(rest, batches), isExample, issues, signal)
       if (staged === 0) throw new FileRefused('file.empty', { what: 'a header and no rows' })
-      await tx.run(`create unique index on ${rowsTable(staging.id)} (row)`)
-      await tx.run(`analyze ${rowsTable(staging.id)}`)
-      await tx.run('update imports set rows_staged = $2, staged_at = now() where id = $1', [staging.id, staged])
+      // Before the rows are settled: a worker that died between the two would leave rejected rows without their problems.
+      await issues.flush()
+      await tx.run(`create unique index on ${table} (row)`)
+      await tx.run(`analyze ${table}`)
+      const described = `source = source || jsonb_build_object('hiddenRows', $4::int)`
+      const settled = await tx.run(`update imports set rows_staged = $3, staged_at = now(), ${described} where ${STILL_OURS}`, [staging.id, staging.attempts, staged, hidden])
+      if (settled === 0) throw new StagingTakenAway(staging.id)
+      // Not before: a file that is refused saves nothing.
+      if (staging.options.saveMapping !== null) await saveMapping(tx, staging.options.saveMapping, columns, mapping)
+      await dropStaging(tx, staging.id)
+      await tx.run(`alter table ${table} rename to ${rowsTable(staging.id).replace('staging.', '')}`)
     })
-    await issues.flush()
   } finally {
     await batches.return?.(undefined)
   }
@@ -94,15 +123,34 @@ export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string
   await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users`)
 }
 
+/**
+ * Removes what staging left unless somebody is at it, a plan under way for instance: waiting for that could be waiting in a circle.
+ * What is left so is found by the sweep.
+ */
+export async function dropIdleStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
+  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`]
+  await tx.run(`do $$
+    declare name text;
+    begin
+      foreach name in array array['${tables.join("', '")}'] loop
+        if to_regclass(name) is not null then execute 'lock table ' || name || ' in access exclusive mode nowait'; end if;
+      end loop;
+      drop table if exists ${tables.join(', ')};
+    exception when lock_not_available or undefined_table then null;
+    end $$`)
+}
+
 async function describeSource(tx: Transaction, importId: string, source: OpenedSource, headerRow: number, columns: readonly MatchedColumn[]): Promise<void> {
   await tx.run('update imports set source = $2, columns = $3 where id = $1', [importId, JSON.stringify({ ...source.description, headerRow }), JSON.stringify(columns)])
 }
 
-async function createRowsTable(tx: Transaction, importId: string): Promise<void> {
-  await dropStaging(tx, importId)
+/** Each attempt has a table of its own, so that one that is stopped in the middle does not keep the next from beginning. */
+async function createRowsTable(tx: Transaction, { id, attempts }: StagingImport): Promise<string> {
+  const table = `${rowsTable(id)}_${attempts}`
   const columns = Object.entries(STAGED_COLUMNS).map(([name, type]) => `${name} ${type}`)
   // Autovacuum would compete with the plan for a table that lives minutes.
-  await tx.run(`create table ${rowsTable(importId)} (${columns.join(', ')}) with (autovacuum_enabled = off)`)
+  await tx.run(`create table ${table} (${columns.join(', ')}) with (autovacuum_enabled = off)`)
+  return table
 }
 
 async function readHeader(batches: AsyncIterator<SourceRow[]>): Promise<{ header: SourceRow; rest: SourceRow[] }> {
@@ -122,20 +170,24 @@ async function* rowsBehind(first: SourceRow[], batches: AsyncIterator<SourceRow[
 async function copyRows(
   database: Database,
   tx: Transaction,
-  importId: string,
+  staging: StagingImport,
+  table: string,
   validator: RowValidator,
   batches: AsyncIterable<SourceRow[]>,
   isExample: (row: SourceRow) => boolean,
   issues: IssueWriter,
   signal: AbortSignal,
-): Promise<number> {
-  const copy = tx.client.query(copyFrom(`copy ${rowsTable(importId)} (${validator.stagedColumns.join(', ')}) from stdin`))
+): Promise<{ staged: number; hidden: number }> {
+  const copy = tx.client.query(copyFrom(`copy ${table} (${validator.stagedColumns.join(', ')}) from stdin`))
   const finished = new Promise<void>((resolve, reject) => {
     copy.once('finish', resolve)
     copy.once('error', reject)
   })
   finished.catch(() => undefined)
+  // A second error (what was written to a connection that is gone) says nothing new, and unheard it would end the process.
+  copy.on('error', () => undefined)
   let staged = 0
+  let hidden = 0
   let renewedAt = performance.now()
   let text = ''
   const send = async (): Promise<void> => {
@@ -148,19 +200,20 @@ async function copyRows(
       signal.throwIfAborted()
       for (const row of rows) {
         text += validator.validate(isExample(row) ? { ...row, cells: [] } : row) + '\n'
+        if (row.hidden) hidden++
         if (text.length >= COPY_BATCH) await send()
       }
       staged += rows.length
       await issues.settle()
       if (performance.now() - renewedAt > 2_000) {
         renewedAt = performance.now()
-        if (!(await database.tenant(tx.organizationId, (other) => renewStaging(other, importId, staged)))) throw new StagingTakenAway(importId)
+        await database.tenant(tx.organizationId, (other) => renewStaging(other, staging, staged))
       }
     }
     if (text !== '') await send()
     copy.end()
     await finished
-    return staged
+    return { staged, hidden }
   } catch (error) {
     copy.destroy()
     throw error

@@ -3,16 +3,16 @@ import type { Catalog, Entry } from '../organizations/catalog.ts'
 import { ISSUES, type IssueCode, type Severity } from '../rules/catalog.ts'
 import { checkAccountKind, checkDelivery, checkYesNo, isNoRole } from '../rules/choices.ts'
 import type { MatchedColumn, Mapping } from '../rules/columns.ts'
-import { dateFormat, parseSendAt, type DateFormat } from '../rules/dates.ts'
+import { dateFormat, sendAtReader } from '../rules/dates.ts'
 import { checkEmail, emailKey } from '../rules/emails.ts'
 import { fieldNamed, type FieldDefinition, type FieldName } from '../rules/fields.ts'
 import { checkName } from '../rules/names.ts'
 import { catalogKey } from '../rules/nearest.ts'
 import { checkPhone, checkPhoneNumberCell } from '../rules/phones.ts'
 import type { IssueDetail, Report } from '../rules/problem.ts'
-import { cleanText } from '../rules/text.ts'
+import { cleanLines, cleanText } from '../rules/text.ts'
 import { checkUsername, splitUsername, usernameBase, usernameStem } from '../rules/usernames.ts'
-import { knownCatalog, KnownValues, type KnownCatalog } from './knownValues.ts'
+import { knownCatalog, type KnownCatalog, type KnownValues } from './knownValues.ts'
 import { BLANK, readAttribute, readCell, UNREADABLE } from './readCell.ts'
 import type { Cell, SourceRow } from './source.ts'
 import { COLUMN_OF_FIELD, copyText, type StagedColumn } from './stagedRow.ts'
@@ -64,13 +64,15 @@ export class RowValidator {
   readonly #known: KnownCatalog
   readonly #readers: Reader[]
   readonly #attributes: MatchedColumn[]
-  readonly #format: DateFormat | null
+  readonly #sendAt: ReturnType<typeof sendAtReader>
   readonly #onIssue: (issue: RowIssue) => void
   readonly #slots: Map<StagedColumn, number>
   readonly #values: (string | null)[]
   readonly #report: Report
   #row = 0
   #rejected = false
+  /** The row's product or customer is not known, so that nothing can be said of its tenants and worksites. */
+  #unknownPlaces = false
   #reader: Reader | null = null
   #header: string | null = null
   #text: string | null = null
@@ -97,7 +99,8 @@ export class RowValidator {
       values: valueMapping(context.mapping, column.field!),
       blank: context.mapping?.blank?.[column.field!] ?? 'keep',
     }))
-    this.#format = context.mapping?.dateFormat === undefined ? null : dateFormat(context.mapping.dateFormat)
+    const format = context.mapping?.dateFormat === undefined ? null : dateFormat(context.mapping.dateFormat)
+    this.#sendAt = sendAtReader({ zone: context.timeZone, format, now: context.now })
     this.#report = (code, detail) => this.#tell(code, detail)
   }
 
@@ -105,6 +108,7 @@ export class RowValidator {
   validate(row: SourceRow): string {
     this.#row = row.row
     this.#rejected = false
+    this.#unknownPlaces = false
     const values = this.#values
     values.fill(null)
     values[0] = String(row.row)
@@ -126,6 +130,7 @@ export class RowValidator {
   #tell(code: IssueCode, detail: IssueDetail = {}): void {
     const severity = ISSUES[code].severity
     if (severity === 'error') this.#rejected = true
+    if (code === 'product.unknown' || code === 'customer.unknown') this.#unknownPlaces = true
     this.#onIssue({
       row: this.#row,
       header: this.#header,
@@ -152,7 +157,7 @@ export class RowValidator {
     this.#at(reader, reader.column.header, rawText(cell))
     const read = readCell(cell, reader.field, this.#report)
     if (read === UNREADABLE) return
-    if (read === BLANK) {
+    if (read === BLANK || (reader.field.multiple && SEPARATORS_ALONE.test(read))) {
       this.#blank(reader)
       return
     }
@@ -166,7 +171,7 @@ export class RowValidator {
     else if (reader.blank === 'clear') {
       const slot = this.#slots.get('clears')!
       const column = COLUMN_OF_FIELD[reader.field.name]
-      this.#values[slot] = this.#values[slot] ? `${this.#values[slot]!.slice(0, -1)},${column}}` : `{${column}}`
+      this.#values[slot] = this.#values[slot] ? `${this.#values[slot].slice(0, -1)},${column}}` : `{${column}}`
     }
   }
 
@@ -196,7 +201,7 @@ export class RowValidator {
       case 'delivery':
         return this.#deliveryChoice(text)
       case 'sendAt':
-        return parseSendAt(text, { zone: this.#context.timeZone, format: this.#format, now: this.#context.now }, report)
+        return this.#sendAt(text, report)
       case 'groups':
         return this.#list(text, this.#known.groups, 'group.unknown')
       case 'roles':
@@ -222,8 +227,8 @@ export class RowValidator {
     }
   }
 
-  #plainText(text: string, limit: number): string | null {
-    const clean = cleanText(text, this.#report)
+  #plainText(text: string, limit: number, rule = cleanText): string | null {
+    const clean = rule(text, this.#report)
     if (clean === null || clean === '') return null
     if (clean.length <= limit) return clean
     this.#tell('cell.too_long', { length: clean.length, limit })
@@ -292,22 +297,30 @@ export class RowValidator {
       const { name } = reader.field
       if (name !== 'tenant' && name !== 'worksite' && name !== 'contactRole') continue
       this.#at(reader, reader.column.header, text)
-      if (name === 'tenant') this.#values[reader.slot] = this.#tenants(text)
-      else {
-        const customer = this.#value('customer_id')
-        const known = (name === 'worksite' ? this.#known.worksites : this.#known.contactRoles).get(customer ?? '') ?? NOTHING_KNOWN
-        this.#values[reader.slot] = name === 'worksite' ? this.#one(text, known, 'worksite.unknown') : this.#list(text, known, 'contact_role.unknown')
-      }
+      this.#values[reader.slot] = this.#unknownPlaces ? null : name === 'tenant' ? this.#tenants(text) : this.#placeAtCustomer(name, text)
     }
   }
 
+  #placeAtCustomer(name: 'worksite' | 'contactRole', text: string): string | null {
+    const customer = this.#value('customer_id')
+    if (customer === null) {
+      this.#tell('customer.required')
+      return null
+    }
+    const known = (name === 'worksite' ? this.#known.worksites : this.#known.contactRoles).get(customer)!
+    return name === 'worksite' ? this.#one(text, known, 'worksite.unknown') : this.#list(text, known, 'contact_role.unknown')
+  }
+
   #tenants(text: string): string | null {
-    const named = this.#value('product_ids')?.slice(1, -1).split(',') ?? this.#context.catalog.products.filter((product) => product.autoLink).map((product) => product.id)
+    const given = this.#value('product_ids')
+    const named = given?.slice(1, -1).split(',') ?? this.#context.catalog.products.filter((product) => product.autoLink).map((product) => product.id)
     const ids = new Set<string>()
     for (const part of parts(text)) {
       this.#text = part
-      const tenant = named.map((product) => this.#known.tenants.get(product)?.find(part)).find((entry) => entry)
-      if (tenant) ids.add(tenant.id)
+      const tenants = named.flatMap((product) => this.#known.tenants.get(product)?.find(part) ?? [])
+      for (const tenant of tenants) ids.add(tenant.id)
+      if (tenants.length > 0) continue
+      if (given === null) this.#tell('product.required')
       else {
         const product = this.#context.catalog.products.find((entry) => entry.id === named[0])
         this.#tell('tenant.unknown', { product: product?.name ?? '', nearest: this.#known.tenants.get(named[0] ?? '')?.nearest(part) ?? '' })
@@ -327,7 +340,7 @@ export class RowValidator {
       this.#at(null, column.header, rawText(cells[column.index]))
       const read = readAttribute(cells[column.index], this.#report)
       if (typeof read !== 'string') continue
-      const text = this.#plainText(read, ATTRIBUTE_LIMIT)
+      const text = this.#plainText(read, ATTRIBUTE_LIMIT, cleanLines)
       if (text !== null) (attributes ??= Object.create(null) as Record<string, string>)[column.attribute!] = text
     }
     if (attributes) this.#values[this.#slots.get('attributes')!] = JSON.stringify(attributes)
@@ -346,7 +359,8 @@ export class RowValidator {
   }
 }
 
-const NOTHING_KNOWN = new KnownValues<Entry>([])
+/** No value at all, though not an empty cell. */
+const SEPARATORS_ALONE = /^[;\s]*$/
 
 const boolText = (value: boolean | null): string | null => (value === null ? null : value ? 't' : 'f')
 

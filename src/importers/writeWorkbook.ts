@@ -158,12 +158,12 @@ export async function openWorkbookWriter(out: Writable): Promise<WorkbookWriter>
 
 const sheetOptions = (layout: SheetLayout): Partial<ExcelJS.AddWorksheetOptions> => ({
   state: layout.state ?? 'visible',
-  properties: { ...(layout.tab !== undefined && { tabColor: { argb: `FF${layout.tab}` } }) } as ExcelJS.WorksheetProperties,
+  properties: { ...(layout.tab !== undefined && { tabColor: { argb: `FF${layout.tab}` } }) },
   pageSetup: { orientation: 'landscape', paperSize: 9, ...(layout.onePageWide && { fitToPage: true, fitToWidth: 1, fitToHeight: 0 }) },
   views: [{
     showGridLines: layout.gridLines ?? true,
     ...(layout.frozen ? { state: 'frozen', ySplit: layout.frozen.rows, xSplit: layout.frozen.columns } : { state: 'normal' }),
-  } as ExcelJS.WorksheetView],
+  }],
 })
 
 const solid = (rgb: string): ExcelJS.Fill => ({ type: 'pattern', pattern: 'solid', fgColor: { argb: `FF${rgb}` } })

@@ -1,32 +1,46 @@
 import { provisionUsers } from '../accounts/provision.ts'
 import { oweDeliveries } from '../deliveries/owe.ts'
 import type { Transaction } from '../entities/database.ts'
-import { commitContacts, finishChunk, setStaleAside, takeChunk, type Chunk } from '../importers/commit.ts'
+import { commitContacts, countFailure, finishChunk, setChunkAside, setStaleAside, takeChunk, type Chunk } from '../importers/commit.ts'
 import { readImport, type StoredImport } from '../importers/importReport.ts'
 import { loadCatalog } from '../organizations/catalog.ts'
 import { readOrganization } from '../organizations/organizations.ts'
 import { finishImport } from './finishImport.ts'
 import { importTables } from './importTables.ts'
 import { done, type Outcome } from './outcome.ts'
-import { stagedColumns, type ImportParts } from './stageImport.ts'
+import { GIVE_UP_WHEN_STOPPED, stagedColumns, type ImportParts } from './stageImport.ts'
 
 const UNIQUE_VIOLATION = '23505'
+/** Classes of SQLSTATE that say that the rows cannot be written as they are, and not that the database was out of reach or busy. */
+const REFUSED = /^(?:21|22|23|42|44|P0|XX)/
 
 /**
  * Commits one chunk of a plan in one transaction: contacts, users, deliveries owed. The last one ends the import.
  * Harmless to run twice, and beside other chunks on any machine.
  */
 export async function commitChunk(parts: ImportParts, payload: { organizationId: string; importId: string; chunk: number }): Promise<Outcome> {
-  const { database, queues, failpoint } = parts
+  const { database, queues, failpoint, worker = null } = parts
   const { organizationId, importId } = payload
-  await database.tenant(organizationId, async (tx) => {
-    const stored = await readImport(tx, importId)
-    if (stored?.state !== 'committing') return
-    const chunk = await takeChunk(tx, importId, payload.chunk)
-    if (!chunk) return
-    await applyChunk(tx, stored, chunk)
-    await failpoint('import.chunk_applied')
-  })
+  const inChunk = (work: (tx: Transaction, stored: StoredImport, chunk: Chunk) => Promise<void>): Promise<void> =>
+    database.tenant(organizationId, async (tx) => {
+      await tx.run(GIVE_UP_WHEN_STOPPED)
+      const stored = await readImport(tx, importId)
+      const chunk = stored?.state === 'committing' ? await takeChunk(tx, importId, payload.chunk) : null
+      if (!stored || !chunk) return
+      await work(tx, stored, chunk)
+      await finishChunk(tx, importId, chunk.number, worker)
+    })
+  try {
+    await inChunk(async (tx, stored, chunk) => {
+      await applyChunk(tx, stored, chunk)
+      await failpoint('import.chunk_applied')
+    })
+  } catch (error) {
+    if (!REFUSED.test((error as { code?: string }).code ?? '')) throw error
+    if (!(await database.tenant(organizationId, (tx) => countFailure(tx, importId, payload.chunk)))) throw error
+    // For ever refused, it would keep the import from its end, and every other one of the organization from its beginning.
+    await inChunk((tx, _, chunk) => setChunkAside(tx, importId, chunk, importTables(importId).users))
+  }
   await failpoint('import.chunk_committed')
   const ended = await database.tenant(organizationId, (tx) => finishImport(tx, importId))
   if (ended) {
@@ -56,5 +70,4 @@ async function applyChunk(tx: Transaction, stored: StoredImport, chunk: Chunk): 
     await setStaleAside(tx, stored.id, chunk, { users: tables.users, conflicts: true })
     await apply()
   }
-  await finishChunk(tx, stored.id, chunk.number)
 }

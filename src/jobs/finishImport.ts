@@ -1,10 +1,10 @@
-import { countOwed, oweSummaries } from '../deliveries/owe.ts'
-import { countUsers, type ImportResult } from '../importers/importReport.ts'
-import { countTotals } from '../importers/importReport.ts'
+import { countOwed, countOwedOf, oweSummaries } from '../deliveries/owe.ts'
+import { countTotals, countUsers, type ImportResult } from '../importers/importReport.ts'
 import { pendingChunks } from '../importers/commit.ts'
 import type { ImportOptions } from '../importers/receive.ts'
-import { dropStaging } from '../importers/stage.ts'
-import { releaseSeats } from '../accounts/reserveSeats.ts'
+import { dropIdleStaging, dropStaging } from '../importers/stage.ts'
+import { missingRoles } from '../accounts/requiredRoles.ts'
+import { countSeats, releaseSeats } from '../accounts/reserveSeats.ts'
 import type { Transaction } from '../entities/database.ts'
 import type { FileRefused } from '../rules/refusal.ts'
 import { readOrganization } from '../organizations/organizations.ts'
@@ -13,7 +13,13 @@ import { importTables } from './importTables.ts'
 /** What the import's plan says, counted from its rows: totals, users, mails (interface.md). */
 export async function countImport(tx: Transaction, importId: string, options: Pick<ImportOptions, 'delivery'>): Promise<ImportResult> {
   const tables = importTables(importId)
-  return { totals: await countTotals(tx, importId), users: await countUsers(tx, tables.users), deliveries: await countOwed(tx, tables, options.delivery) }
+  return {
+    totals: await countTotals(tx, importId),
+    users: await countUsers(tx, tables.users),
+    deliveries: await countOwed(tx, tables, options.delivery),
+    seats: await countSeats(tx, importId, tables.users),
+    missingRoles: await missingRoles(tx, tables.users),
+  }
 }
 
 /**
@@ -21,9 +27,12 @@ export async function countImport(tx: Transaction, importId: string, options: Pi
  * @returns whether it was this call that ended it
  */
 export async function finishImport(tx: Transaction, importId: string): Promise<boolean> {
-  const [open] = await tx.query<{ options: ImportOptions }>(`select options from imports where id = $1 and state = 'committing' for update`, [importId])
+  if ((await pendingChunks(tx, importId)).length > 0) return false
+  // No stronger: chunks under way refer to the import, and would have to end before a lock for an update of its key.
+  const [open] = await tx.query(`select from imports where id = $1 and state = 'committing' for no key update`, [importId])
   if (!open || (await pendingChunks(tx, importId)).length > 0) return false
-  const result = await countImport(tx, importId, open.options)
+  const tables = importTables(importId)
+  const result: ImportResult = { totals: await countTotals(tx, importId), users: await countUsers(tx, tables.users), deliveries: await countOwedOf(tx, importId, tables), seats: [], missingRoles: await missingRoles(tx, null) }
   await tx.run(`update imports set state = 'committed', result = $2, finished_at = now() where id = $1`, [importId, JSON.stringify(result)])
   await releaseSeats(tx, importId)
   await dropStaging(tx, importId)
@@ -39,13 +48,17 @@ export async function failImport(tx: Transaction, importId: string, refusal: Fil
     [importId, JSON.stringify({ code: refusal.code, detail: refusal.detail })],
   )
   if (failed === 0) return
-  await dropStaging(tx, importId)
+  // What was said of rows until then is said of the whole file now.
+  await tx.run('delete from import_issues where import_id = $1', [importId])
+  await dropIdleStaging(tx, importId)
   await oweSummaries(tx, importId, (await readOrganization(tx)).settings.operators)
 }
 
-/** Gives an import up before anything of it was committed; false where it is past that. */
+/** Gives an import up before anything of it was committed, and tells the operators; false where it is past that. */
 export async function cancelImport(tx: Transaction, importId: string): Promise<boolean> {
   const cancelled = await tx.run(`update imports set state = 'cancelled', finished_at = now(), lease_until = null where id = $1 and state in ('received', 'staging', 'previewed', 'held')`, [importId])
-  if (cancelled === 1) await dropStaging(tx, importId)
-  return cancelled === 1
+  if (cancelled === 0) return false
+  await dropIdleStaging(tx, importId)
+  await oweSummaries(tx, importId, (await readOrganization(tx)).settings.operators)
+  return true
 }

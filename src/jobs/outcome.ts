@@ -5,5 +5,7 @@
 export type Outcome = { kind: 'done' } | { kind: 'cancel'; reason: string } | { kind: 'snooze'; milliseconds: number }
 
 export const done: Outcome = { kind: 'done' }
+/** The work is not to be done; `reason` is a code. */
 export const cancel = (reason: string): Outcome => ({ kind: 'cancel', reason })
+/** The work is to be looked at again after so many milliseconds. */
 export const snooze = (milliseconds: number): Outcome => ({ kind: 'snooze', milliseconds })

@@ -1,6 +1,6 @@
 import { createPostgresBackend, DelayedError, Queue, runMigrations, Worker, type Job } from 'bullmq'
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
+import { Client, Pool } from 'pg'
 import type { Outcome } from './outcome.ts'
 
 /** The kinds of job and what each carries: ids only, never a secret or anything personal (faults.md I5). */
@@ -29,7 +29,10 @@ export type QueueSettings = {
 
 /** What the rest of Muster sees of the queue: somebody to be woken up. */
 export type Queues = {
-  /** Wakes a worker for a piece of work. Never throws: what is not woken now is found by the sweep. */
+  /**
+   * Wakes a worker for a piece of work; while it waits, it is woken once. A queue that is out of reach is no error: what is not
+   * woken now is found by the sweep. Throws a TypeError for a payload that is more than ids.
+   */
   wake<Name extends JobName>(name: Name, payload: Payloads[Name]): Promise<void>
   /** Has `sweep` done again and again. Harmless to repeat. */
   keepSweeping(everyMilliseconds: number): Promise<void>
@@ -45,6 +48,9 @@ const SCHEMA = 'bullmq'
 const PREFIX = 'muster'
 /** A job that failed is tried again with growing pauses; after that the sweep decides. Nothing is kept: ids must come free again. */
 const JOB_OPTIONS = { attempts: 5, backoff: { type: 'exponential', delay: 1_000 }, removeOnComplete: true, removeOnFail: true } as const
+
+/** A job whose worker has died is found out soon enough that it is done again within a minute; until then its id is taken. */
+const WORKER_OPTIONS = { lockDuration: 20_000, stalledInterval: 10_000 } as const
 
 /** Brings the queue's own tables to this version; harmless to repeat. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
@@ -79,11 +85,19 @@ export async function checkRedis(redisUrl: string): Promise<void> {
   }
 }
 
+/** Payloads lie in the queue in clear, and are shown: whatever the types were made to let through, nothing but ids gets there. */
+function assertIds(payload: object): void {
+  for (const [name, value] of Object.entries(payload)) {
+    if (!(typeof value === 'string' ? /^\d{1,18}$/.test(value) : Number.isSafeInteger(value) && value >= 0)) throw new TypeError(`a job carries ids only; ${name} is none`)
+  }
+}
+
 /** The same job is not queued twice while it waits. Ids hold no colon and are never digits alone. */
 function jobId<Name extends JobName>(name: Name, payload: Payloads[Name]): string {
   return [name, ...Object.values(payload)].join('-')
 }
 
+/** Opens the queue, in Redis where one is named, else in PostgreSQL. Connects as it is used; what goes wrong is told to `onError`. */
 export function openQueues(settings: QueueSettings): Queues {
   const open = settings.redisUrl === null ? onPostgres(settings.databaseUrl) : onRedis(settings.redisUrl)
   const queues = new Map<JobName, Queue>()
@@ -96,16 +110,27 @@ export function openQueues(settings: QueueSettings): Queues {
     }
     return found
   }
+  const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
+    if (!open.reachable()) throw new QueueSilent()
+    const { promise: silence, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => reject(new QueueSilent()), PATIENCE_MS)
+    const answer = ask()
+    // Too late an answer is none, and neither is an error that comes too late.
+    answer.catch(() => undefined)
+    return Promise.race([answer, silence]).finally(() => clearTimeout(timer))
+  }
   return {
     async wake(name, payload) {
+      assertIds(payload)
       try {
-        await queue(name).add(name, payload, { ...JOB_OPTIONS, jobId: jobId(name, payload) })
+        await answered(() => queue(name).add(name, payload, { ...JOB_OPTIONS, jobId: jobId(name, payload) }))
       } catch (error) {
         settings.onError(error as Error)
       }
     },
     async keepSweeping(everyMilliseconds) {
-      await queue('sweep').upsertJobScheduler('sweep', { every: everyMilliseconds }, { name: 'sweep', data: {}, opts: { attempts: 1, removeOnComplete: true, removeOnFail: true } })
+      const opts = { attempts: 1, removeOnComplete: true, removeOnFail: true }
+      await answered(() => queue('sweep').upsertJobScheduler('sweep', { every: everyMilliseconds }, { name: 'sweep', data: {}, opts }))
     },
     async work(handlers, onFailure) {
       const workers = JOB_NAMES.map((name) => {
@@ -122,13 +147,26 @@ export function openQueues(settings: QueueSettings): Queues {
       }
     },
     async counts() {
-      const counts = await Promise.all(JOB_NAMES.map(async (name): Promise<[JobName, number]> => [name, await queue(name).count()]))
+      const counts = await answered(() => Promise.all(JOB_NAMES.map(async (name): Promise<[JobName, number]> => [name, await queue(name).getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized')])))
       return Object.fromEntries(counts) as Record<JobName, number>
     },
     async close() {
-      await Promise.all([...queues.values()].map((opened) => opened.close()))
+      const closed = Promise.all([...queues.values()].map((opened) => opened.close()))
+      // One that never came to be connected waits for that, and is told so by its connection's end only.
+      if (open.reachable()) await closed
       await open.close()
+      await closed.catch(() => undefined)
     },
+  }
+}
+
+/** A queue that does not answer is out of reach; whoever asks has other things to do. In milliseconds. */
+const PATIENCE_MS = 3_000
+
+class QueueSilent extends Error {
+  constructor() {
+    super('the queue does not answer')
+    this.name = 'QueueSilent'
   }
 }
 
@@ -141,15 +179,28 @@ async function doJob(handlers: Handlers, name: JobName, job: Job, token: string 
 }
 
 type Processor = (job: Job, token?: string, signal?: AbortSignal) => Promise<string>
-type Backend = { queue(name: JobName): Queue; worker(name: JobName, processor: Processor): Worker; close(): Promise<void> }
+type Backend = {
+  queue(name: JobName): Queue
+  worker(name: JobName, processor: Processor): Worker
+  /** False where it is known that nobody would answer. */
+  reachable(): boolean
+  close(): Promise<void>
+}
 
-/** The four kinds share one schema and keep few connections: the hot path has its own pool. */
+/** Connections of a process's queue: one for each kind to listen on, and a few for all of them to ask. */
+const CONNECTIONS = JOB_NAMES.length + 3
+
+/** All kinds share one pool, so that many processes fit on one server; the hot path has its own. */
 function onPostgres(databaseUrl: string): Backend {
-  const connection = { connectionString: databaseUrl, schema: SCHEMA, max: 3, application_name: 'muster queue' }
+  const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS, application_name: 'muster queue', options: `-c search_path=${SCHEMA}`, keepAlive: true })
+  // A connection that breaks is replaced; unheard, its error would end the process.
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return {
-    queue: (name) => new Queue(name, { connection, prefix: PREFIX } as never, createPostgresBackend as never),
-    worker: (name, processor) => new Worker(name, processor, { connection, prefix: PREFIX, concurrency: CONCURRENCY[name] } as never, createPostgresBackend as never),
-    close: () => Promise.resolve(),
+    queue: (name) => new Queue(name, { connection: pool, prefix: PREFIX }, createPostgresBackend as never),
+    worker: (name, processor) => new Worker(name, processor, { ...WORKER_OPTIONS, connection: pool, prefix: PREFIX, concurrency: CONCURRENCY[name] }, createPostgresBackend as never),
+    reachable: () => true,
+    close: () => pool.end(),
   }
 }
 
@@ -160,7 +211,8 @@ function onRedis(redisUrl: string): Backend {
   for (const redis of [waiting, asking]) redis.on('error', () => undefined)
   return {
     queue: (name) => new Queue(name, { connection: asking, prefix: PREFIX }),
-    worker: (name, processor) => new Worker(name, processor, { connection: waiting, prefix: PREFIX, concurrency: CONCURRENCY[name] }),
+    worker: (name, processor) => new Worker(name, processor, { ...WORKER_OPTIONS, connection: waiting, prefix: PREFIX, concurrency: CONCURRENCY[name] }),
+    reachable: () => ['wait', 'connecting', 'connect', 'ready'].includes(asking.status),
     close() {
       waiting.disconnect()
       asking.disconnect()

@@ -5,10 +5,12 @@ import type { Database, Transaction } from '../entities/database.ts'
 import { splitIntoChunks } from '../importers/commit.ts'
 import { planContacts } from '../importers/plan.ts'
 import type { ImportOptions } from '../importers/receive.ts'
-import { beginStaging, stageRows, StagingTakenAway, type StagingImport } from '../importers/stage.ts'
+import { tellSendersHeaders } from '../importers/rowIssues.ts'
+import { beginStaging, giveStagingBack, stageRows, StagingTakenAway, type StagingImport } from '../importers/stage.ts'
 import { COLUMN_OF_FIELD, type StagedColumn } from '../importers/stagedRow.ts'
 import { loadCatalog } from '../organizations/catalog.ts'
 import { readOrganization } from '../organizations/organizations.ts'
+import type { IssueCode } from '../rules/catalog.ts'
 import type { MatchedColumn } from '../rules/columns.ts'
 import { FileRefused } from '../rules/refusal.ts'
 import type { Failpoint } from './failpoint.ts'
@@ -17,12 +19,20 @@ import { importTables } from './importTables.ts'
 import { cancel, done, snooze, type Outcome } from './outcome.ts'
 import type { Queues } from './queues.ts'
 
-export type ImportParts = { database: Database; queues: Pick<Queues, 'wake'>; failpoint: Failpoint }
+export type ImportParts = {
+  database: Database
+  queues: Pick<Queues, 'wake'>
+  failpoint: Failpoint
+  /** The worker's name, for the record of what it did. */
+  worker?: string
+}
 
 /** How long an import waits for another one of its organization before it asks again. */
 const TURN_MS = 1_000
 /** How often a worker that plans says that it is alive. */
 const RENEW_MS = 10_000
+/** What a worker that was stopped in the middle holds is free again for others, instead of when it goes on. */
+export const GIVE_UP_WHEN_STOPPED = `set local idle_in_transaction_session_timeout = '60s'`
 
 /**
  * Takes an import from received to previewed, or on to committing where no preview was asked for: stage, then plan.
@@ -31,14 +41,15 @@ const RENEW_MS = 10_000
 export async function stageImport(parts: ImportParts, payload: { organizationId: string; importId: string }, signal: AbortSignal): Promise<Outcome> {
   const { database, queues } = parts
   const { organizationId, importId } = payload
+  let staging: StagingImport | null = null
   try {
-    const staging = await database.tenant(organizationId, (tx) => beginStaging(tx, importId))
+    staging = await database.tenant(organizationId, (tx) => beginStaging(tx, importId))
     if (!staging) return done
     if (!staging.staged) {
       await stageRows(database, organizationId, staging, signal)
       await parts.failpoint('import.staged')
     }
-    const planned = await keepingAlive(database, organizationId, importId, () => planImport(database, organizationId, staging))
+    const planned = await planAlive(database, organizationId, staging)
     if (planned === 'wait') return snooze(TURN_MS)
     await parts.failpoint('import.planned')
     for (const chunk of planned) await queues.wake('commit', { organizationId, importId, chunk })
@@ -46,6 +57,9 @@ export async function stageImport(parts: ImportParts, payload: { organizationId:
   } catch (error) {
     if (error instanceof StagingTakenAway) return cancel('taken away')
     if (!(error instanceof FileRefused)) {
+      // A worker that is told to end leaves the import for no fault of the file.
+      const ours = staging
+      if (ours && signal.aborted) await database.tenant(organizationId, (tx) => giveStagingBack(tx, ours)).catch(() => undefined)
       // The next try is the queue's or the sweep's; it need not wait for the lease.
       await database.tenant(organizationId, (tx) => tx.run(`update imports set lease_until = now() where id = $1 and state = 'staging'`, [importId])).catch(() => undefined)
       throw error
@@ -62,6 +76,7 @@ export async function stageImport(parts: ImportParts, payload: { organizationId:
  */
 async function planImport(database: Database, organizationId: string, staging: StagingImport): Promise<number[] | 'wait'> {
   return database.tenant(organizationId, async (tx) => {
+    await tx.run(GIVE_UP_WHEN_STOPPED)
     if (!staging.options.preview && !(await takeTurn(tx))) {
       await tx.run('update imports set lease_until = now() where id = $1', [staging.id])
       return 'wait'
@@ -74,10 +89,10 @@ async function planImport(database: Database, organizationId: string, staging: S
 }
 
 async function takeTurn(tx: Transaction): Promise<boolean> {
-  const [turn] = await tx.query<{ free: boolean }>(
-    `select pg_try_advisory_xact_lock(hashtext('muster.import'), hashtext($1)) and not exists (select from imports where state = 'committing') as free`,
-    [tx.organizationId],
-  )
+  const [lock] = await tx.query<{ got: boolean }>(`select pg_try_advisory_xact_lock(hashtext('muster.import'), hashtext($1)) as got`, [tx.organizationId])
+  if (!lock!.got) return false
+  // In a statement of its own: the one that took the lock sees what was there before whoever had it was through.
+  const [turn] = await tx.query<{ free: boolean }>(`select not exists (select from imports where state = 'committing') as free`)
   return turn!.free
 }
 
@@ -89,11 +104,12 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   await tx.run(`delete from import_issues where import_id = $1 and code = any ($2)`, [importId, PLAN_ISSUES])
   await planContacts(tx, importId, stagedColumns(columns), settings)
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
+  await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)
   return columns
 }
 
 /** Codes that planning tells; told anew when it is done again. */
-const PLAN_ISSUES = [
+const PLAN_ISSUES: IssueCode[] = [
   'duplicate.in_file', 'duplicate.email', 'identity.conflict', 'identity.moved', 'identity.deactivated', 'identity.deactivated_skipped', 'identity.reactivated',
   'role.required', 'email.required', 'username.taken', 'license.no_seats', 'license.awaiting', 'user.not_loginable', 'delivery.not_invitable',
 ]
@@ -127,13 +143,13 @@ export class SeatsGone extends Error {
   }
 }
 
-async function keepingAlive<T>(database: Database, organizationId: string, importId: string, work: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => {
-    // A sign that cannot be given is no reason to stop: at worst somebody else plans too, and one of the two loses.
-    database.tenant(organizationId, (tx) => tx.run(`update imports set lease_until = now() + interval '60 seconds' where id = $1 and state = 'staging'`, [importId])).catch(() => undefined)
-  }, RENEW_MS)
+/** Plans, and says meanwhile that the worker is alive. */
+async function planAlive(database: Database, organizationId: string, staging: StagingImport): Promise<number[] | 'wait'> {
+  const renew = (tx: Transaction): Promise<number> => tx.run(`update imports set lease_until = now() + interval '60 seconds' where id = $1 and state = 'staging'`, [staging.id])
+  // A sign that cannot be given is no reason to stop: at worst somebody else plans too, and one of the two loses.
+  const timer = setInterval(() => void database.tenant(organizationId, renew).catch(() => undefined), RENEW_MS)
   try {
-    return await work()
+    return await planImport(database, organizationId, staging)
   } finally {
     clearInterval(timer)
   }

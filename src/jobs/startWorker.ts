@@ -62,10 +62,11 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       .then(() => undefined, (error: unknown) => log.warn({ error: String(error) }, 'the worker could not say that it is there'))
   await sign()
   const signs = setInterval(() => void sign(), SIGN_MS)
+  const importing = { database, queues, failpoint, worker: name }
   const workers = await queues.work(
     {
-      stage: (payload, signal) => stageImport({ database, queues, failpoint }, payload, either(signal)),
-      commit: (payload) => commitChunk({ database, queues, failpoint }, payload),
+      stage: (payload, signal) => stageImport(importing, payload, either(signal)),
+      commit: (payload) => commitChunk(importing, payload),
       async deliver({ organizationId }, signal) {
         const { nextInMs, ...counts } = await deliver(organizationId, either(signal))
         if (Object.values(counts).some((count) => count > 0)) log.info({ organizationId, ...counts }, 'delivered')
@@ -79,13 +80,13 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     (job, error) => log.error({ job, error: error.message }, 'a job failed and is tried again'),
   )
   log.info({ worker: name }, 'worker ready')
-  return {
-    async close() {
-      clearInterval(signs)
-      ending.abort(new Error('the worker is ending'))
-      await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
-      await mailer.close()
-      await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
-    },
+  const end = async (): Promise<void> => {
+    clearInterval(signs)
+    ending.abort(new Error('the worker is ending'))
+    await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
+    await mailer.close()
+    await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
   }
+  let ended: Promise<void> | undefined
+  return { close: () => (ended ??= end()) }
 }

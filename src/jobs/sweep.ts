@@ -1,6 +1,6 @@
 import type { Database } from '../entities/database.ts'
 import { pendingChunks } from '../importers/commit.ts'
-import { dropStaging } from '../importers/stage.ts'
+import { dropIdleStaging } from '../importers/stage.ts'
 import { sweepDeliveries } from './deliver.ts'
 import { finishImport } from './finishImport.ts'
 import type { Queues } from './queues.ts'
@@ -15,25 +15,35 @@ export type SweepParts = { database: Database; queues: Pick<Queues, 'wake'> }
  * Everything it does may be done twice, and by several at once.
  */
 export async function sweepOnce(parts: SweepParts): Promise<void> {
-  await wakeDueImports(parts)
-  await wakeDueDeliveries(parts)
-  await settleDeliveries(parts)
-  await dropEndedStaging(parts.database)
-  await forgetSilentWorkers(parts.database)
+  const faults: unknown[] = []
+  /** What goes wrong with one import or organization leaves the others to be looked after. */
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    await work().catch((error: unknown) => faults.push(error))
+  }
+  await attempt(() => wakeDueImports(parts, attempt))
+  await attempt(() => wakeDueDeliveries(parts))
+  await attempt(() => settleDeliveries(parts, attempt))
+  await attempt(() => dropEndedStaging(parts.database))
+  await attempt(() => forgetSilentWorkers(parts.database))
+  if (faults.length > 0) throw new AggregateError(faults, `the sweep could not see to everything: ${faults.map((fault) => (fault as Error).message).join('; ')}`)
 }
 
-async function wakeDueImports({ database, queues }: SweepParts): Promise<void> {
+type Attempt = (work: () => Promise<void>) => Promise<void>
+
+async function wakeDueImports({ database, queues }: SweepParts, attempt: Attempt): Promise<void> {
   const due = await database.fleet((tx) => tx.query<{ id: string; organization_id: string; state: string }>('select * from fleet.imports_due()'))
   for (const { id, organization_id: organizationId, state } of due) {
     if (state !== 'committing') {
       await queues.wake('stage', { organizationId, importId: id })
       continue
     }
-    const chunks = await database.tenant(organizationId, async (tx) => {
-      await finishImport(tx, id)
-      return pendingChunks(tx, id)
+    await attempt(async () => {
+      const chunks = await database.tenant(organizationId, async (tx) => {
+        await finishImport(tx, id)
+        return pendingChunks(tx, id)
+      })
+      for (const chunk of chunks) await queues.wake('commit', { organizationId, importId: id, chunk: chunk.number })
     })
-    for (const chunk of chunks) await queues.wake('commit', { organizationId, importId: id, chunk: chunk.number })
   }
 }
 
@@ -42,11 +52,11 @@ async function wakeDueDeliveries({ database, queues }: SweepParts): Promise<void
   for (const { organization_id: organizationId } of due) await queues.wake('deliver', { organizationId })
 }
 
-async function settleDeliveries({ database }: SweepParts): Promise<void> {
+async function settleDeliveries({ database }: SweepParts, attempt: Attempt): Promise<void> {
   const found = await database.fleet((tx) =>
     tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations()'),
   )
-  for (const { organization_id: organizationId } of found) await sweepDeliveries(database, organizationId)
+  for (const { organization_id: organizationId } of found) await attempt(() => sweepDeliveries(database, organizationId).then(() => undefined))
 }
 
 /** Staging tables of imports that have ended, left by a process that died between the two. */
@@ -56,7 +66,7 @@ async function dropEndedStaging(database: Database): Promise<void> {
     if (tables.length === 0) return
     const states = await tx.query<{ id: string; state: string }>('select id, state from fleet.import_states($1)', [tables.map((table) => table.id)])
     const open = new Set(states.filter(({ state }) => ['received', 'staging', 'previewed', 'held', 'committing'].includes(state)).map(({ id }) => id))
-    for (const { id } of tables) if (!open.has(id)) await dropStaging(tx, id)
+    for (const { id } of tables) if (!open.has(id)) await dropIdleStaging(tx, id)
   })
 }
 

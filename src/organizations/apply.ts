@@ -119,4 +119,4 @@ function listDifferences(before: unknown[], after: unknown[], path: string): str
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-const show = (value: unknown): string => (value === undefined || value === null ? 'none' : typeof value === 'object' ? JSON.stringify(value) : String(value))
+const show = (value: unknown): string => (value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ACCOUNT_KINDS } from '../entities/states.ts'
+import { usernameFormatFault } from '../rules/usernames.ts'
 
 /** The organization's declaration (interface.md). This schema is the truth; docs/organization.schema.json is made from it. */
 
@@ -15,6 +16,11 @@ const timeZone = z.string().refine((zone) => {
   }
 }, 'is not an IANA time zone, such as America/Chicago')
 
+const usernameFormat = z.string().check(({ value, issues }) => {
+  const fault = usernameFormatFault(value)
+  if (fault !== null) issues.push({ code: 'custom', input: value, message: fault })
+})
+
 const webAddress = z.url({ protocol: /^https?$/, hostname: z.regexes.hostname })
 
 export const LANGUAGES = ['en', 'es', 'fr', 'de'] as const
@@ -29,7 +35,7 @@ const password = z.discriminatedUnion('kind', [
 /** Everything of the declaration that is not catalog; kept as it is in organizations.settings. */
 export const settingsSchema = z.strictObject({
   username: z
-    .strictObject({ format: z.string().regex(/^(?:[A-Za-z0-9._-]|\{(?:first|last|f|l|email|externalId)\})+$/, 'may hold letters, digits, . _ - and {first} {last} {f} {l} {email} {externalId}').default('{first}.{last}'), maxLength: z.int().min(12).max(128).default(32) })
+    .strictObject({ format: usernameFormat.default('{first}.{last}'), maxLength: z.int().min(12).max(128).default(32) })
     .prefault({}),
   password: password.prefault({ kind: 'random' }),
   login: z.strictObject({ url: webAddress.nullable().default(null), sso: z.boolean().default(false) }).prefault({}),

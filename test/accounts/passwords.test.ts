@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { generatePassword, hashPassword, PASSWORD_CHARACTERS, verifyPassword } from '../../src/accounts/passwords.ts'
 import { WORDS } from '../../src/accounts/words.ts'

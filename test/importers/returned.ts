@@ -39,7 +39,7 @@ export const readAll = async (source: Pick<Source, 'rows'>): Promise<SourceRow[]
 /** A workbook as another program sees it. */
 export const loadBytes = async (bytes: Buffer): Promise<ExcelJS.Workbook> => {
   const book = new ExcelJS.Workbook()
-  await book.xlsx.load(bytes as unknown as ArrayBuffer as never)
+  await book.xlsx.load(bytes as unknown as ArrayBuffer)
   return book
 }
 

@@ -3,30 +3,12 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { sniff } from '../../src/importers/sniff.ts'
 import { LIMITS } from '../../src/importers/source.ts'
+import { writeOle } from '../support/writeOle.ts'
 import { bytesSource, workbookParts, writeWorkbook, writeZip } from '../support/writeWorkbook.ts'
 import { refusalOf } from './workbook/support.ts'
 
 const kindOf = (bytes: Buffer | string, name?: string) => sniff(bytesSource(Buffer.from(bytes as string)), LIMITS, name === undefined ? {} : { name })
 const refusal = (bytes: Buffer | string, name?: string) => refusalOf(kindOf(bytes, name))
-
-/** An OLE2 compound file with these names in its directory, which lies in sectors 1 and 3. */
-function writeOle(names: readonly string[]): Buffer {
-  const file = Buffer.alloc(512 * 6)
-  Buffer.from('d0cf11e0a1b11ae1', 'hex').copy(file)
-  file.writeUInt16LE(9, 30)
-  file.writeUInt32LE(1, 44)
-  file.writeUInt32LE(1, 48)
-  file.writeUInt32LE(0, 76)
-  const table = 512
-  file.writeUInt32LE(3, table + 4)
-  file.writeUInt32LE(0xfffffffe, table + 12)
-  for (const [index, name] of ['Root Entry', ...names].entries()) {
-    const at = (index < 4 ? 512 * 2 : 512 * 4) + index % 4 * 128
-    file.write(name, at, 'utf16le')
-    file.writeUInt16LE(name.length * 2 + 2, at + 64)
-  }
-  return file
-}
 
 describe('what is taken in', () => {
   test('a workbook, whatever it is called', async () => {

@@ -1,5 +1,5 @@
 /** An organization with people who are owed mails, built straight into a test's database. */
-import { Database } from '../../src/entities/database.ts'
+import type { Database } from '../../src/entities/database.ts'
 import type { DeliveryPurpose, DeliveryState } from '../../src/entities/states.ts'
 import { settingsSchema } from '../../src/organizations/declaration.ts'
 

@@ -12,7 +12,7 @@ const PEOPLE: ExcelJS.CellValue[][] = [
   ['01234', 'Nguyễn', 'Müller', 'n.m@int.test', 6125550101, false, new Date(Date.UTC(2026, 11, 1, 8, 30, 15)), ' blanks around '],
   ['E003', '李', 'O’Brien', { text: 'shown@int.test', hyperlink: 'mailto:other@int.test' }, 15551000000, 'yes', new Date(Date.UTC(1999, 1, 28)), 'line one\nline two'],
   ['E004', { richText: [{ text: 'Jean-' }, { font: { bold: true }, text: 'Luc' }] }, 'd’Arc', { text: 'same@int.test', hyperlink: 'mailto:same@int.test' }, 0.1, 'no', null, '<b> & "quotes" \' ]]>'],
-  ['E005', { formula: 'UPPER("bob")', result: 'BOB' }, { formula: '1+1', result: 2 }, { formula: 'NA()', result: { error: '#N/A' } as ExcelJS.CellErrorValue }, { formula: 'TRUE()', result: true }, { error: '#DIV/0!' }, { formula: 'TODAY()', result: new Date(Date.UTC(2026, 10, 21)) }, { formula: 'X1', result: '' } as ExcelJS.CellFormulaValue],
+  ['E005', { formula: 'UPPER("bob")', result: 'BOB' }, { formula: '1+1', result: 2 }, { formula: 'NA()', result: { error: '#N/A' } as ExcelJS.CellErrorValue }, { formula: 'TRUE()', result: true }, { error: '#DIV/0!' }, { formula: 'TODAY()', result: new Date(Date.UTC(2026, 10, 21)) }, { formula: 'X1', result: '' }],
   [null, null, null, null, null, null, null, null],
   ['E006', '_x000D_ as typed', '😀 emoji', null, -1.5e-7, null, null, 1e300],
 ]

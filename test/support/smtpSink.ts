@@ -16,10 +16,10 @@ export type Event = {
 }
 
 /**
- * A string is a complete reply. `raw` is written as it is, for answers cut short. `then` says what becomes of the connection;
+ * A string is a complete reply. `raw` is written as it is, for answers cut short. `next` says what becomes of the connection;
  * hang: nothing more is ever said on it.
  */
-export type Answer = string | { raw?: string; then: 'go on' | 'close' | 'reset' | 'hang' }
+export type Answer = string | { raw?: string; next: 'go on' | 'close' | 'reset' | 'hang' }
 
 /** What to do at a stage; undefined: what a server does that takes everything. May wait for whatever the test likes. */
 export type Script = (event: Event) => Answer | undefined | Promise<Answer | undefined>
@@ -90,9 +90,9 @@ export async function startSink({ script = () => undefined, extensions = ['PIPEL
         return answer
       }
       if (answer.raw !== undefined) socket.write(answer.raw)
-      if (answer.then === 'go on') return answer.raw ?? ''
-      if (answer.then === 'close') socket.end()
-      if (answer.then === 'reset') socket.resetAndDestroy()
+      if (answer.next === 'go on') return answer.raw ?? ''
+      if (answer.next === 'close') socket.end()
+      if (answer.next === 'reset') socket.resetAndDestroy()
       return null
     }
     const input = reader(socket)

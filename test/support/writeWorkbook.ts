@@ -27,6 +27,8 @@ export function writeZip(entries: readonly ZipEntry[], entryCount = entries.leng
     fields.writeUInt16LE(20, 0)
     fields.writeUInt16LE(lie.flags ?? 0x800, 2)
     fields.writeUInt16LE(lie.method ?? (stored ? 0 : 8), 4)
+    // 1 January 1980, the first day that there is: the same bytes each time.
+    fields.writeUInt16LE(0x21, 8)
     fields.writeUInt32LE(lie.crc32 ?? crc32(unpacked), 10)
     fields.writeUInt32LE(lie.packed ?? packed.length, 14)
     fields.writeUInt32LE(lie.unpacked ?? unpacked.length, 18)

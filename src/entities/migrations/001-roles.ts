@@ -12,9 +12,12 @@ export class Roles extends Migration {
       this.addSql(`do $$ begin
         if not exists (select from pg_roles where rolname = '${role}') then create role ${role} nologin nobypassrls; end if;
       exception when duplicate_object or unique_violation then null; end $$`)
+      // Set, not inherited: what the role may do is done only by who takes it on. Before PostgreSQL 16 there is no telling them apart.
       this.addSql(`do $$ begin
-        if not pg_has_role(current_user, '${role}', 'set') then execute format('grant ${role} to %I', current_user); end if;
-      exception when undefined_object or invalid_parameter_value then execute format('grant ${role} to %I', current_user); end $$`)
+        if current_setting('server_version_num')::int < 160000 then execute format('grant ${role} to %I', current_user);
+        elsif not pg_has_role(current_user, '${role}', 'set') then execute format('grant ${role} to %I with inherit false, set true', current_user);
+        end if;
+      end $$`)
     }
     this.addSql('create schema if not exists staging')
     this.addSql('create schema if not exists fleet')

@@ -21,7 +21,7 @@ export class Schema extends Migration {
     this.addSql(`create table "import_issues" ("id" bigserial primary key, "organization_id" bigint not null, "import_id" bigint not null, "row" int not null, "header" text null, "field" text null, "code" text not null, "severity" text not null, "value" text null, "detail" jsonb null)`)
     this.addSql(`create index "import_issues_row" on "import_issues" ("import_id", "row")`)
 
-    this.addSql(`create table "import_chunks" ("import_id" bigint not null, "number" int not null, "organization_id" bigint not null, "first_row" int not null, "last_row" int not null, "state" text not null, "done_at" timestamptz(3) null, primary key ("import_id", "number"))`)
+    this.addSql(`create table "import_chunks" ("import_id" bigint not null, "number" int not null, "organization_id" bigint not null, "first_row" int not null, "last_row" int not null, "state" text not null, "failures" int not null default 0, "worker" text null, "done_at" timestamptz(3) null, primary key ("import_id", "number"))`)
 
     this.addSql(`create table "file_pieces" ("import_id" bigint not null, "number" int not null, "organization_id" bigint not null, "bytes" bytea not null, primary key ("import_id", "number"))`)
 

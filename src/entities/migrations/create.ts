@@ -7,7 +7,7 @@ import { argv } from 'node:process'
 import { readConfig } from '../../config.ts'
 import { openOrm } from '../orm.ts'
 
-const config = readConfig(process.env)
+const config = readConfig()
 const name = argv[2]
 if (!config.databaseUrl || !name) throw new Error('Give DATABASE_URL and a name: node src/entities/migrations/create.ts NAME')
 const orm = await openOrm(config.databaseUrl)

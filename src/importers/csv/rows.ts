@@ -120,6 +120,7 @@ const rowShaper = (limits: Limits): RowShaper => {
   return Object.assign(shape, { hasHeader: () => count > 0 })
 }
 
+/** What is too large, its size and the limit, as the refusal of the file. */
 export const tooLarge = (what: string, size: number, limit: number): FileRefused => new FileRefused('file.too_large', { what, size, limit })
 
 const unclosedQuote = (line: number): FileRefused => new FileRefused('file.unclosed_quote', { line })

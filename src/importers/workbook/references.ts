@@ -12,8 +12,10 @@ export function columnName(column: number): string {
   return name
 }
 
+/** Row and column from 1 as A1. */
 export const cellName = (row: number, column: number) => columnName(column) + row
 
+/** A range as A1:B2. */
 export const rangeName = (range: Range) => `${cellName(range.top, range.left)}:${cellName(range.bottom, range.right)}`
 
 /** Reads A1 or A1:B2, with or without $ signs; corners in any order. Null where it is no address, or lies outside of a sheet. */

@@ -110,7 +110,7 @@ export async function readSharedStrings(chunks: AsyncIterable<Buffer>, part: str
         else if (inItem && xml.name !== R && !xml.empty) skipping = 1
       } else if (xml.name === T) inText = false
       else if (xml.name === SI && inItem) {
-        const found = only as { start: number; end: number } | null
+        const found = only
         if (found && found.end - found.start > longest) throw tooLarge('number of bytes of a shared text', found.end - found.start, longest)
         if (found) strings.add(xml.window, found.start, found.end)
         else {

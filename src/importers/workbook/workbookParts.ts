@@ -82,4 +82,5 @@ export function relationId(attributes: ReadonlyMap<string, string>): string | un
   return undefined
 }
 
+/** A boolean attribute as workbooks write it. */
 export const isTrue = (value: string | undefined) => value === '1' || value === 'true'

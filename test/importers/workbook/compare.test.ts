@@ -46,10 +46,10 @@ function ofTheirs(value: ExcelJS.CellValue | undefined, shift: number): Plain {
   if (value instanceof Date) return { date: new Date(Math.round((value.getTime() + shift) / 1000) * 1000).toISOString().slice(0, 19) }
   if (typeof value !== 'object') return value
   if ('richText' in value) return value.richText.map((run) => run.text).join('')
-  if ('hyperlink' in value) return ofTheirs(value.text as ExcelJS.CellValue, shift)
+  if ('hyperlink' in value) return ofTheirs(value.text, shift)
   if ('error' in value) return { error: value.error }
   if ('formula' in value || 'sharedFormula' in value) {
-    const result = ofTheirs(value.result as ExcelJS.CellValue, shift)
+    const result = ofTheirs(value.result, shift)
     return { formula: result === false || result === 0 ? null : result }
   }
   throw new Error(`ExcelJS gives a value of a kind that is not compared: ${JSON.stringify(value)}`)

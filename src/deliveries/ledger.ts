@@ -1,0 +1,169 @@
+import type { Transaction } from '../entities/database.ts'
+import { coalesce } from './coalesce.ts'
+import type { Claimed, Composers } from './compose.ts'
+import { ADDRESS, JOINS, OBJECTION } from './recheck.ts'
+import type { Session } from './session.ts'
+
+/** A mail whose end is about to leave. */
+export type Finishing = { claimed: Claimed; messageId: string; sealed: object | null }
+
+/**
+ * All writes here lock deliveries in the order of their ids, so that they never wait for each other in a circle. Against
+ * statements of others that may happen all the same: then the database ends one of the two, and it is simply run again.
+ */
+async function againAfterDeadlock<T>(work: () => Promise<T>): Promise<T> {
+  for (let left = DEADLOCK_TRIES; ; left--) {
+    try {
+      return await work()
+    } catch (error) {
+      if (left === 0 || !(error instanceof Error && 'code' in error && error.code === DEADLOCK)) throw error
+    }
+  }
+}
+const DEADLOCK = '40P01'
+const DEADLOCK_TRIES = 5
+
+/**
+ * What came of an attempt.
+ * giveBack: nothing was tried that counts; it is due as before. retry: refused for now, or lost before the end of the message;
+ * due again after `delaySeconds`. unknown: the end of the message left and no definite answer came.
+ */
+export type Verdict =
+  | { is: 'sent'; response: string }
+  | { is: 'failed'; reason: string; response: string | null }
+  | { is: 'retry'; reason: string; response: string | null; delaySeconds: number }
+  | { is: 'unknown'; reason: string }
+  | { is: 'giveBack'; reason: string }
+export type Settled = { claimed: Claimed; verdict: Verdict }
+
+export type Ledger = {
+  /**
+   * The fence: the last thing before a message may leave (spec D7). queued -> sending where the lease still holds, the mail is
+   * still due, and nothing objects to it, the address included; and in the same statement whatever belongs to its secret is
+   * stored. A crash before it: provably not sent. After it: nobody may repeat the mail without a person.
+   * @returns whether the message may leave
+   */
+  finish(mail: Finishing): Promise<boolean>
+  /**
+   * Records what came of an attempt, where the delivery is still this worker's. A definite acceptance is taken late, too: it is
+   * proof, and settles what a sweep has called unknown meanwhile.
+   * @returns whether it was recorded
+   */
+  record(settled: Settled): Promise<boolean>
+}
+
+/** The ledger as one worker writes it: all that arrives while a statement is under way goes into the next one, of both kinds. */
+export function openLedger(session: Session, composers: Composers, leaseSeconds: number): Ledger {
+  const text = statement(composers)
+  const write = (mails: readonly Finishing[], settled: readonly Settled[]) =>
+    againAfterDeadlock(async () => {
+      const rows = await session.run<{ id: string; wrote: 'fence' | 'verdict' }>({ name: 'write-ledger', text, values: [...fenceValues(mails), leaseSeconds, ...verdictValues(settled)] })
+      const written = new Set(rows.map(({ id, wrote }) => `${wrote} ${id}`))
+      return {
+        granted: mails.map(({ claimed }) => written.has(`fence ${claimed.id}`)),
+        recorded: settled.map(({ claimed }) => written.has(`verdict ${claimed.id}`)),
+      }
+    })
+
+  type Entry = { mail: Finishing } | { settled: Settled }
+  const enter = coalesce(async (entries: Entry[]) => {
+    const mails = entries.flatMap((entry) => ('mail' in entry ? entry.mail : []))
+    const settled = entries.flatMap((entry) => ('settled' in entry ? entry.settled : []))
+    // A definite answer is not lost because something is wrong with a mail that is yet to leave.
+    const { granted, recorded } = await write(mails, settled).catch(async (error: unknown) => {
+      if (mails.length === 0 || settled.length === 0) throw error
+      return { ...(await write([], settled)), granted: mails.map(() => false) }
+    })
+    return entries.map((entry) => ('mail' in entry ? granted.shift() : recorded.shift()) ?? false)
+  })
+  return { finish: (mail) => enter({ mail }), record: (settled) => enter({ settled }) }
+}
+
+const STATE = { sent: 'sent', failed: 'failed', retry: 'scheduled', unknown: 'unknown', giveBack: 'scheduled' } as const
+
+const fenceValues = (mails: readonly Finishing[]) => [
+  mails.map(({ claimed }) => claimed.id),
+  mails.map(({ claimed }) => claimed.token),
+  mails.map(({ claimed }) => claimed.attempt),
+  mails.map(({ claimed }) => claimed.to),
+  mails.map(({ messageId }) => messageId),
+  mails.map(({ sealed }) => JSON.stringify(sealed)),
+]
+
+const responseOf = (verdict: Verdict) => ('response' in verdict ? verdict.response : null)
+const verdictValues = (settled: readonly Settled[]) => [
+  settled.map(({ claimed }) => claimed.id),
+  settled.map(({ claimed }) => claimed.token),
+  settled.map(({ claimed }) => claimed.attempt),
+  settled.map(({ verdict }) => STATE[verdict.is]),
+  settled.map(({ verdict }) => ('reason' in verdict ? verdict.reason : null)),
+  settled.map(({ verdict }) => responseOf(verdict)),
+  settled.map(({ verdict }) => (verdict.is === 'retry' ? verdict.delaySeconds : null)),
+  settled.map(({ verdict }) => (responseOf(verdict) === null ? 'lost' : 'answered')),
+  settled.map(({ verdict }) => (verdict.is === 'giveBack' ? 1 : 0)),
+]
+
+/** Fences and verdicts in one statement; no delivery is in both. */
+function statement(composers: Composers): string {
+  const seals = Object.entries(composers).flatMap(([purpose, composer]) => {
+    const leaving = `${purpose.toLowerCase()}_leaving`
+    const parts = composer.seal?.(leaving) ?? []
+    return parts.length === 0 ? [] : [`${leaving} as (select user_id, epoch, sealed from fit where purpose = '${purpose}')`, ...parts.map((part, index) => `${leaving}_${index} as (${part})`)]
+  })
+  return `
+    with asked as (
+      select * from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[]) as a(id, token, attempt, address, message_id, sealed)
+    ), fit as (
+      select d.id, d.purpose, d.user_id, d.epoch, a.attempt, a.message_id, a.sealed::jsonb as sealed
+      from asked a join deliveries d on d.id = a.id ${JOINS}
+      where d.state = 'queued' and d.lease_token = a.token and d.lease_until > clock_timestamp() and d.send_at <= now()
+        and (${OBJECTION}) is null and ${ADDRESS} = a.address
+      order by d.id for no key update of d
+    ), finishing as (
+      update deliveries d set state = 'sending', message_id = f.message_id, updated_at = now(),
+        lease_until = clock_timestamp() + make_interval(secs => $7)
+      from fit f where d.id = f.id
+    ), finishing_attempts as (
+      update delivery_attempts t set stage = 'finishing', message_id = f.message_id
+      from fit f where t.delivery_id = f.id and t.number = f.attempt
+    ), ${seals.map((seal) => `${seal}, `).join('')}verdict as (
+      select * from unnest($8::bigint[], $9::uuid[], $10::int[], $11::text[], $12::text[], $13::text[], $14::float8[], $15::text[], $16::int[])
+        as v(id, token, attempt, state, reason, response, delay, stage, uncounted)
+    ), ours as (
+      select v.* from verdict v join deliveries d on d.id = v.id
+      where d.lease_token = v.token and (d.state in ('queued', 'sending') or (d.state = 'unknown' and v.state = 'sent'))
+      order by d.id for no key update of d
+    ), settling as (
+      update deliveries d set
+        state = v.state,
+        reason = v.reason,
+        attempts = d.attempts - v.uncounted,
+        send_at = case when v.delay is null then d.send_at else now() + make_interval(secs => v.delay) end,
+        sent_at = case when v.state = 'sent' then now() else d.sent_at end,
+        -- An unknown one keeps its token, so that an answer that comes late is still known for what it is.
+        lease_token = case when v.state = 'unknown' then d.lease_token end,
+        lease_until = null,
+        updated_at = now()
+      from ours v where d.id = v.id
+    ), settling_attempts as (
+      update delivery_attempts t set stage = v.stage, response = coalesce(v.response, v.reason), ended_at = now()
+      from verdict v where t.delivery_id = v.id and t.number = v.attempt
+    )
+    select id, 'fence' as wrote from fit union all select id, 'verdict' from ours`
+}
+
+/**
+ * Lengthens the leases of deliveries in hand, of those that have not run out: a worker that comes back late gets none back.
+ * One that is being written at this moment needs none.
+ */
+export function renewLeases(tx: Transaction, claimed: readonly Claimed[], leaseSeconds: number): Promise<number> {
+  return tx.run(
+    `with ours as (
+       select d.id from unnest($1::bigint[], $2::uuid[]) as a(id, token) join deliveries d using (id)
+       where d.lease_token = a.token and d.state in ('queued', 'sending') and d.lease_until > clock_timestamp()
+       for no key update of d skip locked
+     )
+     update deliveries d set lease_until = clock_timestamp() + make_interval(secs => $3) from ours where d.id = ours.id`,
+    [claimed.map(({ id }) => id), claimed.map(({ token }) => token), leaseSeconds],
+  )
+}

@@ -1,0 +1,92 @@
+import type { Transaction } from '../entities/database.ts'
+import type { Settings } from '../organizations/declaration.ts'
+import type { DeliveryWish } from '../rules/deliveryWish.ts'
+
+/**
+ * SQL over a staged row `r`: what mail a new user of the row is owed (spec D2).
+ * The row's own Delivery goes before the organization's default; where credentials never go (SSO, C10), nothing is owed.
+ */
+export function owedPurpose(settings: Settings, wish: DeliveryWish): string {
+  if (settings.login.sso || wish.kind === 'none') return 'null::text'
+  return `nullif(coalesce(r.delivery, '${settings.defaults.delivery}'), 'none')`
+}
+
+/** An import's plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at). */
+export type OwingTables = { plan: string; users: string }
+
+/** SQL over a planned user `p`: the state its mail begins in, and from when. The row's own Send Date wins over the import's wish. */
+function beginning(wish: DeliveryWish): { state: string; sendAt: string } {
+  if (wish.kind === 'now') return { state: "'scheduled'", sendAt: 'coalesce(p.send_at, now())' }
+  if (wish.kind === 'at') return { state: "'scheduled'", sendAt: `coalesce(p.send_at, '${new Date(wish.instant).toISOString()}'::timestamptz)` }
+  return { state: "case when p.send_at is null then 'held' else 'scheduled' end", sendAt: 'p.send_at' }
+}
+
+/**
+ * Enters what the range's new users are owed into the ledger, with invitations in state created (spec D3).
+ * Runs in the transaction that commits the range, after its users. A user is owed each purpose once an epoch, whatever runs twice.
+ */
+export async function oweDeliveries(tx: Transaction, importId: string, tables: OwingTables, range: { first: number; last: number }, wish: DeliveryWish): Promise<void> {
+  const { state, sendAt } = beginning(wish)
+  const owed = `from ${tables.users} p where p.row between $1 and $2 and p.fate = 'create' and p.purpose is not null`
+  const bounds = [range.first, range.last]
+  const made = await tx.run(
+    `insert into deliveries (organization_id, user_id, import_id, purpose, state, send_at)
+     select ${tx.organizationId}, p.user_id, ${importId}, p.purpose, ${state}, ${sendAt} ${owed} order by p.row on conflict (user_id, purpose, epoch) do nothing`,
+    bounds,
+  )
+  if (made > 0) {
+    await tx.run(
+      `insert into invitations (organization_id, user_id, state)
+       select ${tx.organizationId}, p.user_id, 'created' ${owed} and p.purpose = 'invitation' on conflict (user_id, epoch) do nothing`,
+      bounds,
+    )
+  }
+  if (letsGo(wish)) {
+    await tx.run(
+      `update deliveries d set state = 'scheduled', send_at = ${sendAt.replaceAll('p.send_at', 'd.send_at')}, import_id = ${importId}, reason = null, updated_at = now()
+       from (${heldOfKnownPeople(tables)} and p.row between $1 and $2) h where d.id = h.id`,
+      bounds,
+    )
+  }
+}
+
+/** An import with `--delivery now` or a date also lets go what earlier imports held for the people in its file. */
+const letsGo = (wish: DeliveryWish): boolean => wish.kind === 'now' || wish.kind === 'at'
+
+const heldOfKnownPeople = (tables: OwingTables): string =>
+  `select d.id from ${tables.plan} p join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
+   where p.fate in ('update', 'unchanged') and d.state = 'held'`
+
+/** What a plan owes, for people to confirm: interface.md's `deliveries` of an import. What was held for people in the file counts where it is let go. */
+export async function countOwed(tx: Transaction, tables: OwingTables, wish: DeliveryWish): Promise<{ owed: number; scheduled: number; notOwed: number }> {
+  const { state } = beginning(wish)
+  const [row] = await tx.query<{ owed: number; scheduled: number; notOwed: number }>(
+    `select count(*) filter (where p.purpose is not null)::int as owed,
+       count(*) filter (where p.purpose is not null and ${state} = 'scheduled')::int as scheduled,
+       count(*) filter (where p.purpose is null)::int as "notOwed"
+     from ${tables.users} p where p.fate = 'create'`,
+  )
+  const letGo = letsGo(wish) ? (await tx.query<{ count: number }>(`select count(*)::int as count from (${heldOfKnownPeople(tables)}) h`))[0]!.count : 0
+  return { owed: row!.owed + letGo, scheduled: row!.scheduled + letGo, notOwed: row!.notOwed }
+}
+
+/** What a committed import owed, counted from the ledger. `notOwed` of its new users were owed nothing. */
+export async function countOwedOf(tx: Transaction, importId: string, tables: OwingTables): Promise<{ owed: number; scheduled: number; notOwed: number }> {
+  const [row] = await tx.query<{ owed: number; scheduled: number; notOwed: number }>(
+    `select count(*)::int as owed, count(send_at)::int as scheduled,
+       (select count(*)::int from ${tables.users} where fate = 'create' and purpose is null) as "notOwed"
+     from deliveries where import_id = $1 and user_id is not null`,
+    [importId],
+  )
+  return row!
+}
+
+/** Owes the operators a closing notice of an import, one to each address; a repetition owes nothing more (spec E2). */
+export async function oweSummaries(tx: Transaction, importId: string, operators: readonly string[]): Promise<void> {
+  await tx.run(
+    `insert into deliveries (organization_id, import_id, purpose, state, send_at, recipient)
+     select $1, $2, 'operatorSummary', 'scheduled', now(), address from unnest($3::text[]) as address
+     where not exists (select from deliveries d where d.import_id = $2 and d.purpose = 'operatorSummary' and d.recipient = address)`,
+    [tx.organizationId, importId, operators],
+  )
+}

@@ -1,0 +1,30 @@
+import type { DeliveryPurpose, DeliveryState, ImportState, RowFate } from '../../entities/states.ts'
+import type { Badge, Tone } from '../show.ts'
+
+const IMPORT_TONES: Readonly<Record<ImportState, Tone>> = {
+  received: 'busy', staging: 'busy', previewed: 'warn', held: 'warn', committing: 'busy', committed: 'good', cancelled: 'quiet', failed: 'bad', undone: 'quiet',
+}
+
+const DELIVERY_TONES: Readonly<Record<DeliveryState, Tone>> = {
+  held: 'warn', scheduled: 'busy', queued: 'busy', sending: 'busy', sent: 'good', failed: 'bad', unknown: 'bad', cancelled: 'quiet', bounced: 'bad',
+}
+
+const FATE_TONES: Readonly<Record<RowFate, Tone>> = { create: 'good', update: 'busy', unchanged: 'quiet', rejected: 'bad', held: 'warn', blank: 'quiet' }
+
+const PURPOSE_NAMES: Readonly<Record<DeliveryPurpose, string>> = { credentials: 'Credentials', invitation: 'Invitation', operatorSummary: 'Summary for operators' }
+
+const FATE_NAMES: Readonly<Record<RowFate, string>> = { create: 'Create', update: 'Update', unchanged: 'Unchanged', rejected: 'Rejected', held: 'Held', blank: 'Blank' }
+
+/** Imports that a worker is to go on with. */
+export const isRunning = (state: ImportState): boolean => state === 'received' || state === 'staging' || state === 'committing'
+
+/** The state's word, with how it looks; a stalled import says so. */
+export const importBadge = ({ state, stalled }: { state: ImportState; stalled: boolean }): Badge => (stalled ? { text: 'Stalled', tone: 'bad' } : { text: capitalized(state), tone: IMPORT_TONES[state] })
+
+export const deliveryBadge = (state: DeliveryState): Badge => ({ text: capitalized(state), tone: DELIVERY_TONES[state] })
+
+export const fateBadge = (fate: RowFate): Badge => ({ text: FATE_NAMES[fate], tone: FATE_TONES[fate] })
+
+export const purposeName = (purpose: DeliveryPurpose): string => PURPOSE_NAMES[purpose]
+
+export const capitalized = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)

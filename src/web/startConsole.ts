@@ -1,0 +1,114 @@
+import fastify from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Database } from '../entities/database.ts'
+import { seenWorkers } from '../jobs/seenWorkers.ts'
+import { serveAssets } from './assets.ts'
+import type { Assets } from './assets.ts'
+import { answerErrors } from './errors.ts'
+import { guard } from './guard.ts'
+import { deliveryRoutes } from './pages/deliveries.ts'
+import { healthRoutes } from './pages/health.ts'
+import { importRoutes } from './pages/imports.ts'
+import { mailboxRoutes } from './pages/mailbox.ts'
+import { overviewRoutes } from './pages/overview.ts'
+import { loadPages } from './render.ts'
+import type { Render } from './render.ts'
+import { showCount } from './show.ts'
+
+export type ConsoleParts = {
+  database: Database
+  /** MUSTER_HOME, where the built-in mailbox is; null where mail goes to a mail server. */
+  mailboxHome: string | null
+  /** 0 = any that is free. */
+  port: number
+  /** Told of what goes wrong. Default: nobody. */
+  log?: { error(details: object, message: string): void }
+  /** Jobs waiting or being done, by kind, as far as the caller has a queue. */
+  readCounts?: () => Promise<Readonly<Record<string, number>>>
+}
+
+export type RunningConsole = {
+  /** http://127.0.0.1:port, without a slash at its end. */
+  url: string
+  close(): Promise<void>
+}
+
+/** The parts of the navigation. */
+export type Section = 'overview' | 'imports' | 'deliveries' | 'mailbox'
+
+/** What a page is drawn into: its title, where it stands, and whether part of it is fetched again and again. */
+export type Chrome = { title: string; section: Section | null; live?: boolean }
+
+/** What routes need. */
+export type PageParts = Pick<ConsoleParts, 'database' | 'mailboxHome' | 'readCounts'> & {
+  /** Sends a whole page. */
+  page: (reply: FastifyReply, template: string, chrome: Chrome, view: object) => Promise<FastifyReply>
+  /** Sends a part of a page, for htmx. */
+  fragment: (reply: FastifyReply, template: string, view: object) => FastifyReply
+}
+
+const HOST = '127.0.0.1'
+const NAVIGATION = [
+  { section: 'overview', href: '/', text: 'Overview' },
+  { section: 'imports', href: '/imports', text: 'Imports' },
+  { section: 'deliveries', href: '/deliveries', text: 'Deliveries' },
+  { section: 'mailbox', href: '/mailbox', text: 'Mailbox' },
+] as const satisfies { section: Section; href: string; text: string }[]
+
+/**
+ * Starts the web console (spec E5): server-rendered pages that show and change nothing. Listens on the loopback address only,
+ * as nobody signs in yet. Rejects where the port is taken.
+ */
+export async function startConsole(parts: ConsoleParts): Promise<RunningConsole> {
+  const app = await buildConsole(parts)
+  const url = await app.listen({ host: HOST, port: parts.port })
+  return {
+    url,
+    async close() {
+      // A browser that keeps its connection open, or goes on asking, is not waited for.
+      app.server.closeIdleConnections()
+      const closed = app.close()
+      app.server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** The console without a port: its routes. */
+export async function buildConsole(parts: ConsoleParts): Promise<FastifyInstance> {
+  const app = fastify({ logger: false, routerOptions: { maxParamLength: 300, ignoreTrailingSlash: true }, exposeHeadRoutes: true, bodyLimit: 1024 })
+  guard(app)
+  const page = pageSender(parts.database, await loadPages(), await serveAssets(app))
+  answerErrors(app, page, parts.log)
+  const routeParts: PageParts = {
+    ...parts,
+    page: page.page,
+    fragment: page.fragment,
+  }
+  healthRoutes(app, parts.database)
+  for (const addRoutes of [overviewRoutes, importRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
+  return app
+}
+
+export type PageSender = Pick<PageParts, 'page' | 'fragment'>
+
+function pageSender(database: Database, render: Render, assets: Assets): PageSender {
+  const html = (reply: FastifyReply, text: string): FastifyReply => reply.type('text/html; charset=utf-8').send(text)
+  return {
+    async page(reply, template, { title, section, live = false }, view) {
+      const nav = NAVIGATION.map(({ href, text, section: own }) => ({ href, text, current: own === section }))
+      return html(reply, render(template, { ...view, chrome: { title, live, assets, nav, workers: await workerSign(database) } }))
+    },
+    fragment: (reply, template, view) => html(reply, render(template, view)),
+  }
+}
+
+/** What stands in the corner of every page: whether anybody works. */
+async function workerSign(database: Database): Promise<{ text: string; tone: string }> {
+  try {
+    const alive = (await seenWorkers(database)).filter((worker) => worker.alive).length
+    return alive === 0 ? { text: 'No worker', tone: 'bad' } : { text: showCount(alive, 'worker'), tone: 'good' }
+  } catch {
+    return { text: 'No database', tone: 'bad' }
+  }
+}
