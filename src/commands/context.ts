@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { readConfig, type Config, type Environment } from '../config.ts'
+import { workerSeen } from '../jobs/seenWorkers.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openLog } from './log.ts'
 import type { Output } from './output.ts'
@@ -13,9 +14,6 @@ export type Context = {
   /** Opens the parts, does the work, closes them again, whatever happens. */
   with<T>(work: (installation: Installation) => Promise<T>): Promise<T>
 }
-
-/** A worker is counted on when it gave a sign this lately, in seconds. */
-const SIGN_SECONDS = 15
 
 /** What a command works with; nothing is read or opened before it asks. */
 export function contextOf(out: Output, environment: Environment): Context {
@@ -40,18 +38,17 @@ export function contextOf(out: Output, environment: Environment): Context {
   }
 }
 
-/** Whether any worker has given a sign lately. */
-export async function workerSeen({ database }: Pick<Installation, 'database'>): Promise<boolean> {
-  const [seen] = await database.fleet((tx) => tx.query<{ some: boolean }>(`select exists (select from workers where seen_at > now() - interval '${SIGN_SECONDS} seconds') as some`))
-  return seen!.some
-}
-
 /**
  * Sees to it that somebody works: embedded, and with nobody else there, this process does.
  * Says so where the operator has to start one.
+ * @returns whether it is this process that works, so that it has to stay until the work is done
  */
-export async function ensureWorker(installation: Installation, out: Output): Promise<void> {
-  if (await workerSeen(installation)) return
-  if (installation.embedded) await installation.startWorker()
-  else out.remark('No worker is running: the work waits until one is started (node worker.ts).')
+export async function ensureWorker(installation: Installation, out: Output): Promise<boolean> {
+  if (await workerSeen(installation.database)) return false
+  if (!installation.embedded) {
+    out.remark('No worker is running: the work waits until one is started (node worker.ts).')
+    return false
+  }
+  await installation.startWorker()
+  return true
 }

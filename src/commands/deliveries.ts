@@ -5,7 +5,7 @@ import { listDeliveries, showDelivery, type DeliveryLine } from '../deliveries/l
 import { resolve, retry } from '../deliveries/release.ts'
 import { listOrganizations, organizationId } from '../organizations/organizations.ts'
 import { ensureWorker, type Context } from './context.ts'
-import { CommandRefused, organizationOfDelivery } from './find.ts'
+import { CommandRefused, findOrganizationOfDelivery } from './find.ts'
 import { dim, EXIT, inert, table, type ExitStatus } from './output.ts'
 
 export type DeliveryFlags = { organization?: string; state?: string; purpose?: string; import?: string; limit?: number }
@@ -50,7 +50,7 @@ const moment = (instant: string | null): string => instant?.slice(0, 16).replace
 export function showOneDelivery(context: Context, id: string): Promise<ExitStatus> {
   return context.with(async ({ database }) => {
     const { out } = context
-    const delivery = await database.tenant(await organizationOfDelivery(database, id), (tx) => showDelivery(tx, id))
+    const delivery = await database.tenant(await findOrganizationOfDelivery(database, id), (tx) => showDelivery(tx, id))
     if (!delivery) throw new CommandRefused('deliveries.unknown_id', `There is no delivery ${JSON.stringify(id)}.`)
     if (out.json) {
       out.data(delivery)
@@ -77,7 +77,7 @@ export function resolveDelivery(context: Context, id: string, flags: { as: strin
 
 function change(context: Context, id: string, work: (tx: Parameters<typeof retry>[0], operator: string) => Promise<void>): Promise<ExitStatus> {
   return context.with(async (installation) => {
-    const organization = await organizationOfDelivery(installation.database, id)
+    const organization = await findOrganizationOfDelivery(installation.database, id)
     await installation.database.tenant(organization, (tx) => work(tx, userInfo().username))
     await ensureWorker(installation, context.out)
     await installation.queues.wake('deliver', { organizationId: organization })
@@ -89,7 +89,7 @@ function change(context: Context, id: string, work: (tx: Parameters<typeof retry
 }
 
 /** The delivery once its mail has left or has shown that it cannot, or after some seconds. */
-async function settled(database: Parameters<typeof organizationOfDelivery>[0], organization: string, id: string): Promise<Awaited<ReturnType<typeof showDelivery>>> {
+async function settled(database: Parameters<typeof findOrganizationOfDelivery>[0], organization: string, id: string): Promise<Awaited<ReturnType<typeof showDelivery>>> {
   for (let looks = 0; ; looks++) {
     const delivery = await database.tenant(organization, (tx) => showDelivery(tx, id))
     const due = delivery?.state === 'scheduled' && delivery.sendAt !== null && new Date(delivery.sendAt) <= (await database.now())

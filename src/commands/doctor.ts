@@ -2,7 +2,8 @@ import { createConnection } from 'node:net'
 import { SettingsRefused } from '../config.ts'
 import { OBJECTIONS } from '../deliveries/recheck.ts'
 import { RedisUnfit } from '../jobs/queues.ts'
-import { workerSeen, type Context } from './context.ts'
+import { workerSeen } from '../jobs/seenWorkers.ts'
+import type { Context } from './context.ts'
 import type { Installation } from './installation.ts'
 import { EXIT, green, inert, red, yellow, type ExitStatus } from './output.ts'
 
@@ -53,7 +54,7 @@ async function examineParts(installation: Installation): Promise<Finding[]> {
   findings.push(well('queue', `${config.redisUrl === null ? 'in PostgreSQL' : 'in Redis'}; waiting: ${Object.entries(waiting).map(([name, count]) => `${count} ${name}`).join(', ')}`))
   findings.push(await examineMail(installation))
   findings.push(
-    (await workerSeen(installation))
+    (await workerSeen(installation.database))
       ? well('workers', 'at least one is there')
       : { part: 'workers', state: 'attention', message: 'no worker is running', hint: installation.embedded ? 'npm start runs one; other commands bring their own.' : 'Start one: node worker.ts' },
   )

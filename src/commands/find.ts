@@ -1,5 +1,6 @@
 import type { Database } from '../entities/database.ts'
 import { readImport, type StoredImport } from '../importers/importReport.ts'
+import { organizationOfDelivery, organizationOfImport } from '../organizations/organizations.ts'
 
 /** A refusal that a command tells in a sentence, with a stable code and what to do. */
 export class CommandRefused extends Error {
@@ -17,16 +18,15 @@ const isId = (text: string): boolean => /^\d{1,18}$/.test(text)
 
 /** The import of this id, whatever organization it belongs to. */
 export async function findImport(database: Database, id: string): Promise<{ organizationId: string; stored: StoredImport }> {
-  const [found] = isId(id) ? await database.fleet((tx) => tx.query<{ id: string | null }>('select fleet.organization_of_import($1) as id', [id])) : []
-  const organizationId = found?.id
-  const stored = organizationId ? await database.tenant(organizationId, (tx) => readImport(tx, id)) : null
-  if (!organizationId || !stored) throw new CommandRefused('import.unknown', `There is no import ${JSON.stringify(id)}.`, './muster import list shows those there are.')
+  const organizationId = isId(id) ? await organizationOfImport(database, id) : null
+  const stored = organizationId === null ? null : await database.tenant(organizationId, (tx) => readImport(tx, id))
+  if (organizationId === null || !stored) throw new CommandRefused('import.unknown', `There is no import ${JSON.stringify(id)}.`, './muster import list shows those there are.')
   return { organizationId, stored }
 }
 
 /** The organization that a delivery belongs to. */
-export async function organizationOfDelivery(database: Database, id: string): Promise<string> {
-  const [found] = isId(id) ? await database.fleet((tx) => tx.query<{ id: string | null }>('select fleet.organization_of_delivery($1) as id', [id])) : []
-  if (!found?.id) throw new CommandRefused('deliveries.unknown_id', `There is no delivery ${JSON.stringify(id)}.`, './muster deliveries list shows those there are.')
-  return found.id
+export async function findOrganizationOfDelivery(database: Database, id: string): Promise<string> {
+  const organizationId = isId(id) ? await organizationOfDelivery(database, id) : null
+  if (organizationId === null) throw new CommandRefused('deliveries.unknown_id', `There is no delivery ${JSON.stringify(id)}.`, './muster deliveries list shows those there are.')
+  return organizationId
 }

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { hasPlan, readImport, reportImport, type ImportReport } from '../importers/importReport.ts'
+import { readProgress, type ImportProgress } from '../importers/importProgress.ts'
 import { countImport } from '../jobs/finishImport.ts'
 import type { Transaction } from '../entities/database.ts'
-import { workerSeen } from './context.ts'
+import { workerSeen } from '../jobs/seenWorkers.ts'
 import type { Installation } from './installation.ts'
 import { count, dim, duration, number, type Output } from './output.ts'
 
@@ -10,17 +11,14 @@ const LOOK_MS = 150
 /** Looks after which it is asked whether anybody works at all. */
 const LOOKS_BEFORE_ASKING = 20
 
-type Progress = { state: string; staged: number; chunks: number; chunksDone: number; stagedAll: boolean }
-
 /** Follows an import until it has ended or waits for somebody, and says how far it is; gives its report. */
 export async function followImport(installation: Installation, organizationId: string, importId: string, out: Output): Promise<ImportReport> {
   const { database } = installation
-  const begun = performance.now()
   for (let looks = 0; ; looks++) {
-    const progress = await database.tenant(organizationId, (tx) => look(tx, importId))
-    if (!['received', 'staging', 'committing'].includes(progress.state)) break
-    out.progress(describe(progress, performance.now() - begun))
-    if (looks % LOOKS_BEFORE_ASKING === LOOKS_BEFORE_ASKING - 1 && !(await workerSeen(installation))) out.progress('waiting: no worker is running')
+    const progress = await database.tenant(organizationId, (tx) => readProgress(tx, importId))
+    if (!progress) break
+    const abandoned = looks % LOOKS_BEFORE_ASKING === LOOKS_BEFORE_ASKING - 1 && !(await workerSeen(database))
+    out.progress(abandoned ? 'waiting: no worker is running' : describe(progress))
     await pause(LOOK_MS)
   }
   out.settle()
@@ -51,17 +49,6 @@ export async function fullReport(tx: Transaction, importId: string): Promise<Imp
   return reportImport(tx, stored, counted)
 }
 
-async function look(tx: Transaction, importId: string): Promise<Progress> {
-  const [row] = await tx.query<Progress>(
-    `select i.state, i.rows_staged as staged, i.staged_at is not null as "stagedAll",
-       (select count(*)::int from import_chunks c where c.import_id = i.id) as chunks,
-       (select count(*)::int from import_chunks c where c.import_id = i.id and c.state = 'done') as "chunksDone"
-     from imports i where i.id = $1`,
-    [importId],
-  )
-  return row!
-}
-
 /** Mails whose end is still open. One that waits for a later try has shown what it can for now. */
 async function owedNow(tx: Transaction, importId: string): Promise<number> {
   const [row] = await tx.query<{ count: number }>(
@@ -73,15 +60,12 @@ async function owedNow(tx: Transaction, importId: string): Promise<number> {
   return row!.count
 }
 
-function describe(progress: Progress, elapsed: number): string {
-  if (progress.state === 'received') return 'waiting for a worker'
-  if (progress.state === 'committing') {
-    const { chunks, chunksDone } = progress
-    const left = chunksDone > 0 ? `, ${duration((elapsed / chunksDone) * (chunks - chunksDone))} left` : ''
-    return `writing ${bar(chunksDone / Math.max(1, chunks))} ${Math.round((100 * chunksDone) / Math.max(1, chunks))} %${left}`
-  }
-  if (progress.stagedAll) return `checked ${count(progress.staged, 'row')}, comparing them with who is there`
-  return `checking rows: ${number(progress.staged)} ${dim(`(${number(Math.round(progress.staged / Math.max(0.001, elapsed / 1000)))} a second)`)}`
+function describe({ step, rows, of, rate, remainingMs }: ImportProgress): string {
+  const speed = rate === null ? '' : ` ${dim(`${number(Math.round(rate))} a second`)}`
+  if (step === 'waiting') return 'waiting for a worker'
+  if (step === 'checking') return `checking rows: ${number(rows)}${speed}`
+  if (step === 'planning' || of === null) return `checked ${count(rows, 'row')}, comparing them with who is there`
+  return `writing ${bar(rows / Math.max(1, of))} ${number(rows)} of ${number(of)}${speed}${remainingMs === null ? '' : `, ${duration(remainingMs)} left`}`
 }
 
 function bar(part: number): string {

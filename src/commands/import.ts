@@ -53,15 +53,16 @@ export async function importFile(context: Context, path: string, flags: ImportFl
       sheet: flags.sheet ?? null,
     }
     const importId = await receiveFile(database, organization, { name: basename(path), bytes: createReadStream(path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer> }, options)
-    await ensureWorker(installation, out)
+    const ours = await ensureWorker(installation, out)
     await queues.wake('stage', { organizationId: organization, importId })
-    return follow(installation, organization, importId, out)
+    return follow(installation, organization, importId, out, ours)
   })
 }
 
-async function follow(installation: Installation, organization: string, importId: string, out: Output): Promise<ExitStatus> {
+/** Where no other worker is there, this process stays until the mails that may go have gone. */
+async function follow(installation: Installation, organization: string, importId: string, out: Output, ours: boolean): Promise<ExitStatus> {
   const report = await followImport(installation, organization, importId, out)
-  if (report.state !== 'previewed') await followDeliveries(installation, organization, importId, out)
+  if (ours && report.state !== 'previewed') await followDeliveries(installation, organization, importId, out)
   await print(installation, organization, report, out)
   return exitOf(report)
 }
@@ -83,9 +84,9 @@ export function commitImport(context: Context, id: string): Promise<ExitStatus> 
     const { organizationId: organization, stored } = await findImport(database, id)
     if (stored.state !== 'previewed') throw new CommandRefused('import.wrong_state', `Import ${id} is ${stored.state}; only a previewed one can be committed.`, `./muster import show ${id}`)
     const chunks = await database.tenant(organization, (tx) => beginCommit(tx, id))
-    await ensureWorker(installation, context.out)
+    const ours = await ensureWorker(installation, context.out)
     for (const chunk of chunks) await queues.wake('commit', { organizationId: organization, importId: id, chunk })
-    return follow(installation, organization, id, context.out)
+    return follow(installation, organization, id, context.out, ours)
   })
 }
 

@@ -54,7 +54,8 @@ export async function openInstallation(config: Config, log: Logger, options: { m
     const migrated = embedded || options.migrate ? await migrateAll(databaseUrl) : []
     const pending = embedded || options.migrate ? [] : await pendingMigrations(databaseUrl)
     if (pending.length > 0) throw new DatabaseBehind(pending)
-    const database = new Database(databaseUrl)
+    // Turns of sending, staging and committing hold a connection each and need others for moments.
+    const database = new Database(databaseUrl, { maxConnections: 20 })
     closing.push(() => database.close())
     const queues = openQueues({ databaseUrl, redisUrl: config.redisUrl, onError: (error) => log.warn({ error: error.message }, 'the queue is out of reach; nothing is lost, the sweep goes on when it is back') })
     closing.push(() => queues.close())

@@ -129,8 +129,12 @@ export function openQueues(settings: QueueSettings): Queues {
       }
     },
     async keepSweeping(everyMilliseconds) {
+      // Asked first: written anew beside a tick that is being taken, the two may wait for each other in a circle.
+      const kept = await answered(() => queue('sweep').getJobScheduler('sweep'))
+      if (kept?.every === everyMilliseconds && (kept.next ?? 0) > Date.now() - 2 * everyMilliseconds) return
       const opts = { attempts: 1, removeOnComplete: true, removeOnFail: true }
-      await answered(() => queue('sweep').upsertJobScheduler('sweep', { every: everyMilliseconds }, { name: 'sweep', data: {}, opts }))
+      const write = () => answered(() => queue('sweep').upsertJobScheduler('sweep', { every: everyMilliseconds }, { name: 'sweep', data: {}, opts }))
+      await write().catch((error: { code?: string }) => (error.code === DEADLOCK ? write() : Promise.reject(error as Error)))
     },
     async work(handlers, onFailure) {
       const workers = JOB_NAMES.map((name) => {
@@ -159,6 +163,9 @@ export function openQueues(settings: QueueSettings): Queues {
     },
   }
 }
+
+/** SQLSTATE deadlock_detected. */
+const DEADLOCK = '40P01'
 
 /** A queue that does not answer is out of reach; whoever asks has other things to do. In milliseconds. */
 const PATIENCE_MS = 3_000

@@ -5,6 +5,11 @@ export const WORKER_SILENCE_SECONDS = 30
 
 export type SeenWorker = { name: string; startedAt: Date; seenAt: Date; alive: boolean }
 
+/** Whether any worker has given a sign lately. */
+export async function workerSeen(database: Database): Promise<boolean> {
+  return (await seenWorkers(database)).some(({ alive }) => alive)
+}
+
 /** Workers that gave a sign lately, by name; none that is alive is a state people are shown (spec E2). By the database's clock. */
 export function seenWorkers(database: Database): Promise<SeenWorker[]> {
   return database.fleet((tx) =>
