@@ -2,11 +2,13 @@ import { userInfo } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DELIVERY_PURPOSES, DELIVERY_STATES, type DeliveryPurpose, type DeliveryState } from '../entities/states.ts'
 import { listDeliveries, showDelivery, type DeliveryLine } from '../deliveries/list.ts'
-import { resolve, retry } from '../deliveries/release.ts'
+import { releaseHeld, resolve, retry } from '../deliveries/release.ts'
 import { listOrganizations, organizationId } from '../organizations/organizations.ts'
 import { ensureWorker, type Context } from './context.ts'
-import { CommandRefused, findOrganizationOfDelivery } from './find.ts'
-import { dim, EXIT, inert, table, type ExitStatus } from './output.ts'
+import { CommandRefused, findImport, findOrganizationOfDelivery } from './find.ts'
+import { followDeliveries } from './followImport.ts'
+import { readWish } from './readWish.ts'
+import { count, dim, EXIT, inert, table, type ExitStatus } from './output.ts'
 
 export type DeliveryFlags = { organization?: string; state?: string; purpose?: string; import?: string; limit?: number }
 
@@ -37,7 +39,7 @@ export function listDeliveryLines(context: Context, flags: DeliveryFlags): Promi
     }
     if (out.json) return EXIT.done
     if (shown.length === 0) out.say('No deliveries.')
-    else for (const line of table(['id', 'purpose', 'to', 'state', 'send at', 'sent at', 'tries', 'reason'], shown.map(rowOf))) out.say(line)
+    else for (const line of table(['id', 'purpose', 'to', 'state', 'not before (UTC)', 'sent (UTC)', 'tries', 'reason'], shown.map(rowOf))) out.say(line)
     if (left === 0) out.say(dim('and perhaps more; --limit shows more, --state and --purpose fewer.'))
     return EXIT.done
   })
@@ -57,9 +59,28 @@ export function showOneDelivery(context: Context, id: string): Promise<ExitStatu
       return EXIT.done
     }
     out.say(`delivery ${delivery.id}: ${delivery.purpose} to ${inert(delivery.to ?? '(nobody)')}, ${delivery.state}`)
-    for (const [name, value] of [['send at', delivery.sendAt], ['sent at', delivery.sentAt], ['message id', delivery.messageId], ['reason', delivery.reason]] as const) if (value) out.say(`  ${name.padEnd(11)} ${inert(value)}`)
-    if (delivery.tries.length > 0) for (const line of table(['try', 'begun', 'got as far as', 'answer'], delivery.tries.map((attempt) => [String(attempt.number), moment(attempt.startedAt), attempt.stage, attempt.response ?? '']))) out.say(`  ${line}`)
+    for (const [name, value] of [['not before', delivery.sendAt && `${moment(delivery.sendAt)} UTC`], ['sent', delivery.sentAt && `${moment(delivery.sentAt)} UTC`], ['message id', delivery.messageId], ['reason', delivery.reason]] as const) if (value) out.say(`  ${name.padEnd(11)} ${inert(value)}`)
+    if (delivery.tries.length > 0) for (const line of table(['try', 'begun (UTC)', 'stage', 'answer'], delivery.tries.map((attempt) => [String(attempt.number), moment(attempt.startedAt), attempt.stage, attempt.response ?? '']))) out.say(`  ${line}`)
     if (delivery.state === 'unknown') out.say(`  Nobody knows whether it arrived. Ask the person, then: ./muster deliveries resolve ${id} --as sent   or   --as not-sent (it is sent again)`)
+    return EXIT.done
+  })
+}
+
+export type ReleaseFlags = { import: string; at?: string }
+
+/** `muster deliveries release --import ID [--at DATE]`: lets go what an import holds. */
+export function releaseDeliveries(context: Context, flags: ReleaseFlags): Promise<ExitStatus> {
+  return context.with(async (installation) => {
+    const { database, queues } = installation
+    const { organizationId } = await findImport(database, flags.import)
+    const wish = await readWish(installation, organizationId, flags.at ?? 'now', '--at')
+    if (wish.kind !== 'now' && wish.kind !== 'at') throw new CommandRefused('usage.delivery', `--at ${JSON.stringify(flags.at)} is no date.`, 'Write a date such as "2026-12-01 08:00".')
+    const released = await database.tenant(organizationId, (tx) => releaseHeld(tx, { importId: flags.import, sendAt: wish.kind === 'at' ? new Date(wish.instant) : null }))
+    const ours = await ensureWorker(installation, context.out)
+    await queues.wake('deliver', { organizationId })
+    if (ours) await followDeliveries(installation, organizationId, flags.import, context.out)
+    if (context.out.json) context.out.data({ released })
+    else context.out.say(released === 0 ? `Import ${flags.import} holds no mails.` : `${count(released, 'mail')} released${wish.kind === 'at' ? `, to leave from ${wish.instant}` : ''}.`)
     return EXIT.done
   })
 }

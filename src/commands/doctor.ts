@@ -5,7 +5,7 @@ import { RedisUnfit } from '../jobs/queues.ts'
 import { workerSeen } from '../jobs/seenWorkers.ts'
 import type { Context } from './context.ts'
 import type { Installation } from './installation.ts'
-import { EXIT, green, inert, red, yellow, type ExitStatus } from './output.ts'
+import { EXIT, green, inert, number, red, yellow, type ExitStatus } from './output.ts'
 
 type Finding = { part: string; state: 'well' | 'attention' | 'failed'; message: string; hint: string | null }
 
@@ -56,7 +56,9 @@ async function examineParts(installation: Installation): Promise<Finding[]> {
   findings.push(
     (await workerSeen(installation.database))
       ? well('workers', 'at least one is there')
-      : { part: 'workers', state: 'attention', message: 'no worker is running', hint: installation.embedded ? 'npm start runs one; other commands bring their own.' : 'Start one: node worker.ts' },
+      : installation.embedded
+        ? well('workers', 'none is running now; every command brings its own, and npm start keeps one')
+      : { part: 'workers', state: 'attention', message: 'no worker is running', hint: 'Start one: node worker.ts' },
   )
   findings.push(...(await examineWork(installation)))
   return findings
@@ -90,11 +92,11 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
            (select count(*)::int from deliveries where state = 'held' and reason is not null) as "heldBack", (select count(*)::int from imports where state in ('previewed', 'held')) as waiting`,
       ),
     )
-    const tell = (count: number, message: string, hint: string): void => void (count > 0 && findings.push({ part: key, state: 'attention', message: `${count} ${message}`, hint }))
-    tell(counts!.unknown, 'mails whose end nobody knows', './muster deliveries list --state unknown, then ./muster deliveries resolve ID --as sent or not-sent')
-    tell(counts!.failed, 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')
-    tell(counts!.heldBack, `mails held back: ${OBJECTIONS['not_loginable']}`, './muster users list --filter loginable=false')
-    tell(counts!.waiting, 'imports that wait for a decision', './muster import list')
+    const tell = (some: number, one: string, many: string, hint: string): void => void (some > 0 && findings.push({ part: key, state: 'attention', message: some === 1 ? one : `${number(some)} ${many}`, hint }))
+    tell(counts!.unknown, 'a mail whose end nobody knows', 'mails whose end nobody knows', './muster deliveries list --state unknown, then ./muster deliveries resolve ID --as sent or not-sent')
+    tell(counts!.failed, 'a mail that was refused', 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')
+    tell(counts!.heldBack, `a mail held back: ${OBJECTIONS['not_loginable']}`, `mails held back: ${OBJECTIONS['not_loginable']}`, `./muster users list --organization ${key} --filter loginable=false`)
+    tell(counts!.waiting, 'an import that waits for a decision', 'imports that wait for a decision', './muster import list')
   }
   return findings
 }

@@ -7,16 +7,17 @@ import { receiveFile, type ImportOptions } from '../importers/receive.ts'
 import { writeErrors } from '../importers/writeErrors.ts'
 import { cancelImport } from '../jobs/finishImport.ts'
 import { beginCommit } from '../jobs/stageImport.ts'
-import { listOrganizations, organizationId, readOrganization } from '../organizations/organizations.ts'
-import { explainFailure, explainIssue } from '../rules/catalog.ts'
+import { listOrganizations, organizationId } from '../organizations/organizations.ts'
+import { explainFailure } from '../rules/catalog.ts'
 import { parseSetColumn, type ColumnTarget } from '../rules/columns.ts'
-import { parseDeliveryWish, type DeliveryWish } from '../rules/deliveryWish.ts'
+import { FIELDS } from '../rules/fields.ts'
 import { ensureWorker, type Context } from './context.ts'
 import { CommandRefused, findImport } from './find.ts'
 import { followDeliveries, followImport, fullReport } from './followImport.ts'
 import type { Installation } from './installation.ts'
+import { readWish } from './readWish.ts'
 import { count, EXIT, inert, number, table, type ExitStatus, type Output } from './output.ts'
-import { showImport, showPlan } from './showImport.ts'
+import { showImport } from './showImport.ts'
 
 export type ImportFlags = {
   organization: string
@@ -45,7 +46,7 @@ export async function importFile(context: Context, path: string, flags: ImportFl
     const { database, queues } = installation
     const organization = await organizationId(database, flags.organization)
     const options: ImportOptions = {
-      delivery: await readWish(installation, organization, flags.delivery),
+      delivery: await readWish(installation, organization, flags.delivery, '--delivery'),
       preview: flags.preview ?? false,
       mapping: flags.mapping ?? null,
       setColumns,
@@ -71,8 +72,7 @@ async function print(installation: Installation, organization: string, report: I
   const waiting = report.state === 'previewed' || report.state === 'held'
   const plan = waiting ? await installation.database.tenant(organization, (tx) => readPlan(tx, report.id, { after: 0, limit: out.json ? PLANNED_DATA : PLANNED_SHOWN })) : []
   if (out.json) return out.data({ import: report, ...(waiting ? { plan } : {}) })
-  showImport(report, out)
-  showPlan(plan, out)
+  showImport(report, plan, out)
 }
 
 const exitOf = (report: ImportReport): ExitStatus => (report.state === 'failed' || report.state === 'cancelled' ? EXIT.refused : report.totals.rejected + report.totals.held > 0 ? EXIT.partly : EXIT.done)
@@ -115,7 +115,7 @@ export function listAllImports(context: Context, flags: { organization?: string;
     const shown = reports.slice(0, flags.limit)
     if (out.json) out.data({ imports: shown })
     else if (shown.length === 0) out.say('No imports yet. Take a file in: ./muster import FILE --organization KEY')
-    else for (const line of table(['id', 'organization', 'file', 'state', 'read', 'created', 'updated', 'rejected', 'held', 'begun'], shown.map(rowOf))) out.say(line)
+    else for (const line of table(['id', 'organization', 'file', 'state', 'read', 'created', 'updated', 'rejected', 'held', 'received (UTC)'], shown.map(rowOf))) out.say(line)
     return EXIT.done
   })
 }
@@ -129,7 +129,7 @@ export function writeImportErrors(context: Context, id: string, flags: { output?
   return context.with(async ({ database }) => {
     const { out } = context
     const { organizationId: organization, stored } = await findImport(database, id)
-    if (stored.source === null || stored.columns === null) throw new CommandRefused('import.not_read', `Import ${id} was not read: it has no rows to hand back.`, `./muster import show ${id}`)
+    if (stored.state === 'failed' || stored.source === null || stored.columns === null) throw new CommandRefused('import.not_read', `Import ${id} was not read: it has no rows to hand back.`, `./muster import show ${id}`)
     const path = flags.output
     if (path === undefined && stored.source.format === 'xlsx') throw new CommandRefused('usage.output', 'A workbook needs a file to go to.', `./muster import errors ${id} -o to-mend.xlsx`)
     if (path === undefined) {
@@ -155,8 +155,8 @@ export function writeImportErrors(context: Context, id: string, flags: { output?
 function standardOutput(): Writable {
   return new Writable({
     write(part, _encoding, callback) {
-      if (process.stdout.write(part)) callback()
-      else process.stdout.once('drain', callback)
+      // Nobody reads on (`| head`): what is left is written to nobody.
+      process.stdout.write(part, (error) => callback(process.stdout.destroyed ? null : error))
     },
   })
 }
@@ -166,7 +166,7 @@ export function cancelOneImport(context: Context, id: string): Promise<ExitStatu
   return context.with(async ({ database }) => {
     const { organizationId: organization, stored } = await findImport(database, id)
     if (!(await database.tenant(organization, (tx) => cancelImport(tx, id)))) {
-      throw new CommandRefused('import.wrong_state', `Import ${id} is ${stored.state} and cannot be cancelled.`, stored.state === 'committing' ? 'It is being written; wait for its end.' : null)
+      throw new CommandRefused('import.wrong_state', `Import ${id} is ${stored.state} and cannot be cancelled.`, stored.state === 'committing' ? 'It is being written; wait for its end.' : 'It has ended.')
     }
     const report = await database.tenant(organization, (tx) => fullReport(tx, id))
     if (context.out.json) context.out.data({ import: report })
@@ -179,22 +179,8 @@ function readSetColumns(texts: readonly string[]): Record<string, ColumnTarget> 
   const columns = new Map<string, ColumnTarget>()
   for (const text of texts) {
     const parsed = parseSetColumn(text)
-    if (!parsed) throw new CommandRefused('usage.set_column', `--set-column ${JSON.stringify(text)} is not understood.`, 'Write --set-column "Header=field", "Header=ignore" or "Header=attribute:Name".')
+    if (!parsed) throw new CommandRefused('usage.set_column', `--set-column ${JSON.stringify(text)} names no field.`, `Write --set-column "Header=field", "Header=ignore" or "Header=attribute:Name"; fields are ${FIELDS.map(({ name }) => name).join(', ')}.`)
     columns.set(parsed.header, parsed.target)
   }
   return Object.fromEntries(columns)
-}
-
-/** Reads --delivery; a date is a wall time in the organization's zone, and is judged by the database's clock. */
-async function readWish({ database }: Installation, organization: string, text: string | undefined): Promise<DeliveryWish> {
-  if (text === undefined) return { kind: 'held' }
-  const { timeZone } = await database.tenant(organization, readOrganization)
-  const now = Temporal.Instant.fromEpochMilliseconds((await database.now()).getTime())
-  let problem = ''
-  const wish = parseDeliveryWish(text, { zone: timeZone, now }, (code, detail) => {
-    const { message, hint } = explainIssue(code, { column: '--delivery', value: text, ...detail })
-    problem = `${message} ${hint}`
-  })
-  if (!wish) throw new CommandRefused('usage.delivery', `--delivery: ${problem}`, 'Write none, now, or a date such as "2026-12-01 08:00".')
-  return wish
 }

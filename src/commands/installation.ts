@@ -16,13 +16,14 @@ export type Installation = {
   database: Database
   queues: Queues
   log: Logger
+  /** Base of links in mails: PUBLIC_URL, or where the console of `up` stands. */
   publicUrl: string
   /** Embedded parts are ours to start and stop; otherwise the operator runs them. */
   embedded: boolean
   /** Migrations applied now. */
   migrated: string[]
-  /** Starts a worker of this process, with the built-in mailbox where no mail server is named. */
-  startWorker(): Promise<RunningWorker>
+  /** Starts a worker of this process, with the built-in mailbox where no mail server is named. `publicUrl` where the console has moved. */
+  startWorker(publicUrl?: string): Promise<RunningWorker>
   close(): Promise<void>
 }
 
@@ -70,7 +71,7 @@ export async function openInstallation(config: Config, log: Logger, options: { m
       publicUrl,
       embedded,
       migrated,
-      async startWorker() {
+      async startWorker(linksTo = publicUrl) {
         let { smtpUrl } = config
         if (smtpUrl === null) {
           const mailbox = await startMailbox(config.home, { port: 0 })
@@ -82,7 +83,7 @@ export async function openInstallation(config: Config, log: Logger, options: { m
           const scheduler = await startScheduler(queues, log)
           closing.push(() => scheduler.close())
         }
-        const worker = await startWorker({ database, queues, smtpUrl, publicUrl, log, failpoint: failpointAt(config.failpoint) })
+        const worker = await startWorker({ database, queues, smtpUrl, publicUrl: linksTo, log, failpoint: failpointAt(config.failpoint) })
         closing.push(() => worker.close())
         return worker
       },

@@ -14,7 +14,7 @@ export async function applyOrganization(context: Context, path: string): Promise
     const { out } = context
     const applied = await applyDeclaration(database, declaration)
     if (out.json) out.data({ organization: { id: applied.id, key: applied.key }, created: applied.created, changes: applied.changes })
-    else if (applied.created) out.say(`${applied.key} is there now.`)
+    else if (applied.created) out.say(`Created ${applied.key}.`)
     else if (applied.changes.length === 0) out.say(`${applied.key} is as declared; nothing was changed.`)
     else {
       out.say(`${applied.key}: ${count(applied.changes.length, 'change')}`)

@@ -92,9 +92,29 @@ export function inert(text: string): string {
 /** Rows as columns, padded; the last column is not. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const shown = rows.map((row) => row.map(inert))
-  const widths = header.map((title, index) => Math.min(44, Math.max(title.length, ...shown.map((row) => row[index]?.length ?? 0))))
-  const line = (cells: readonly string[]): string => cells.map((cell, index) => (index === cells.length - 1 ? cell : clip(cell, widths[index]!).padEnd(widths[index]!))).join('  ').trimEnd()
+  const widths = header.map((title, index) => Math.min(44, shown.reduce((most, row) => Math.max(most, widthOf(row[index] ?? '')), title.length)))
+  const line = (cells: readonly string[]): string => cells.map((cell, index) => (index === cells.length - 1 ? cell : fit(cell, widths[index]!))).join('  ').trimEnd()
   return [dim(line(header)), ...shown.map(line)]
 }
 
-const clip = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text)
+const ORDINARY = /^[\u0020-\u02ff]*$/
+const MARK = /\p{M}/u
+/** Letters that take two places on a terminal: Chinese, Japanese, Korean, fullwidth forms, pictures. */
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
+
+const placesOf = (character: string): number => (MARK.test(character) ? 0 : WIDE.test(character) ? 2 : 1)
+/** Places that a text takes on a terminal. */
+const widthOf = (text: string): number => (ORDINARY.test(text) ? text.length : [...text].reduce((sum, character) => sum + placesOf(character), 0))
+
+/** The text in exactly so many places: cut short with an ellipsis, or padded. */
+function fit(text: string, width: number): string {
+  if (widthOf(text) <= width) return text + ' '.repeat(width - widthOf(text))
+  let kept = ''
+  let places = 0
+  for (const character of text) {
+    if (places + placesOf(character) > width - 1) break
+    kept += character
+    places += placesOf(character)
+  }
+  return `${kept}…${' '.repeat(width - 1 - places)}`
+}

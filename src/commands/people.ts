@@ -23,7 +23,7 @@ export function listContactLines(context: Context, flags: ListFlags): Promise<Ex
 
 /** `muster users list` */
 export function listUserLines(context: Context, flags: ListFlags): Promise<ExitStatus> {
-  return listLines(context, flags, listUsers, ['id', 'username', 'e-mail', 'kind', 'groups', 'profile', 'license', 'roles', 'onboarding', 'can log in', 'last login', 'state'], (line: UserLine) => [
+  return listLines(context, flags, listUsers, ['id', 'username', 'e-mail', 'kind', 'groups', 'profile', 'license', 'roles', 'onboarding', 'can log in', 'last login (UTC)', 'state'], (line: UserLine) => [
     line.id, line.username, line.email ? showEmail(line.email) : '', line.accountKind, line.groups.join(', '), line.profile ?? '', line.license ?? '', line.roles.join(', '), line.onboarding ?? '',
     line.loginable ? 'yes' : 'no', line.lastLoginAt?.slice(0, 16).replace('T', ' ') ?? 'has not logged in yet', line.state,
   ])

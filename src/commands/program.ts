@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SettingsRefused, type Environment } from '../config.ts'
 import { contextOf, type Context } from './context.ts'
+import { DELIVERY_PURPOSES, DELIVERY_STATES } from '../entities/states.ts'
 import * as deliveries from './deliveries.ts'
 import { examine } from './doctor.ts'
 import { CommandRefused } from './find.ts'
@@ -32,12 +33,18 @@ export async function runCommand(argv: readonly string[], environment: Environme
     return error.exitCode === 0 ? EXIT.done : EXIT.usage
   }
   if (!chosen) return EXIT.usage
+  process.stdout.on('error', readOn)
   const out = openOutput(json, process.stdout, process.stderr, () => performance.now())
   try {
     return await chosen(contextOf(out, environment))
   } catch (error) {
     return tellRefusal(error as Error & { code?: string; hint?: string | null }, out)
   }
+}
+
+/** Whoever reads may have seen enough and closed the pipe (`| head`): the command comes to its end all the same. */
+function readOn(error: Error & { code?: string }): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 const IMPORT_WORDS = new Set(['file', 'commit', 'show', 'list', 'errors', 'cancel', 'help', '-h', '--help'])
@@ -100,9 +107,9 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
       choose((context) => run(context, args, flags), flags)
     })
   }
-  const organizationOption = new Option('--organization <key>', 'the organization').makeOptionMandatory()
-  const outputOption = new Option('-o, --output <file>', 'where to write')
-  const limitOption = new Option('--limit <count>', 'how many lines').argParser(whole)
+  const organizationOption = new Option('--organization <key>', 'the organization; required').makeOptionMandatory()
+  const outputOption = (otherwise: string): Option => new Option('-o, --output <file>', `where to write; ${otherwise}`)
+  const limitOption = new Option('--limit <count>', 'how many lines; 100 without it, all with --json').argParser(whole)
 
   add(program, 'up', 'everything in one go: embedded parts, migrations, worker, scheduler, console', bringUp)
   add(program, 'migrate', 'brings the database to this version', async (context) => {
@@ -115,11 +122,11 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
 
   const organizations = program.command('organization').description('clients, their settings and catalog')
   add(organizations, 'apply <file>', 'creates or updates an organization from its declaration; harmless to repeat', (context, [file]) => organization.applyOrganization(context, file!))
-  add(organizations, 'show <key>', 'its declaration', (context, [key]) => organization.showOrganization(context, key!))
-  add(organizations, 'list', 'all of them', organization.listAllOrganizations)
-  add<{ output?: string }>(program, 'template <key>', "the organization's Excel template", (context, [key], flags) => organization.writeOrganizationTemplate(context, key!, flags), [outputOption])
+  add(organizations, 'show <key>', 'its declaration, as JSON that can be applied again', (context, [key]) => organization.showOrganization(context, key!))
+  add(organizations, 'list', 'all organizations', organization.listAllOrganizations)
+  add<{ output?: string }>(program, 'template <key>', "the organization's Excel template", (context, [key], flags) => organization.writeOrganizationTemplate(context, key!, flags), [outputOption('KEY-people.xlsx without it')])
 
-  const importing = program.command('import').description('takes files in').usage('FILE --organization KEY [options] | commit ID | show ID | list | errors ID | cancel ID').enablePositionalOptions()
+  const importing = program.command('import').description('takes files in (muster import file --help shows the options)').usage('FILE --organization KEY [options] | commit ID | show ID | list | errors ID | cancel ID').enablePositionalOptions()
   add<imports.ImportFlags>(importing, 'file <file>', 'takes a file in (the word "file" may be left out)', (context, [file], flags) => imports.importFile(context, file!, flags), [
     organizationOption,
     new Option('--mapping <name>', 'a saved mapping to read the columns by'),
@@ -135,24 +142,28 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     new Option('--organization <key>', 'of this organization only'),
     new Option('--limit <count>', 'how many').argParser(whole).default(20),
   ])
-  add<{ output?: string }>(importing, 'errors <id>', 'the rejected rows as a file to mend and take in again', (context, [id], flags) => imports.writeImportErrors(context, id!, flags), [outputOption])
+  add<{ output?: string }>(importing, 'errors <id>', 'the rejected rows as a file to mend and take in again', (context, [id], flags) => imports.writeImportErrors(context, id!, flags), [outputOption('a CSV goes to standard output without it')])
   add(importing, 'cancel <id>', 'gives up an import that is not committed', (context, [id]) => imports.cancelOneImport(context, id!))
 
-  const filterOption = new Option('--filter <filter>', 'field=value, or a text to look for; may be repeated').argParser(collect)
+  const filterOption = new Option('--filter <filter>', 'a text to look for, or field=value with externalId, firstName, lastName, email, state, for users also username, profile, license, loginable, onboarding; may be repeated').argParser(collect)
   const contacts = program.command('contacts').description('people and parties')
   add<people.ListFlags>(contacts, 'list', 'contacts of an organization', (context, _, flags) => people.listContactLines(context, flags), [organizationOption, filterOption, limitOption])
-  const users = program.command('users').description('accounts')
+  const users = program.command('users').description('accounts, each made from a contact')
   add<people.ListFlags>(users, 'list', 'users of an organization', (context, _, flags) => people.listUserLines(context, flags), [organizationOption, filterOption, limitOption])
 
   const ledger = program.command('deliveries').description('the ledger of mails')
   add<deliveries.DeliveryFlags>(ledger, 'list', 'mails owed, sent and failed', (context, _, flags) => deliveries.listDeliveryLines(context, flags), [
     new Option('--organization <key>', 'of this organization only'),
-    new Option('--state <state>', 'in this state only'),
-    new Option('--purpose <purpose>', 'for this purpose only'),
+    new Option('--state <state>', `in this state only: ${DELIVERY_STATES.join(', ')}`),
+    new Option('--purpose <purpose>', `for this purpose only: ${DELIVERY_PURPOSES.join(', ')}`),
     new Option('--import <id>', 'owed by this import only'),
     limitOption,
   ])
   add(ledger, 'show <id>', 'one mail with everything that was tried', (context, [id]) => deliveries.showOneDelivery(context, id!))
+  add<deliveries.ReleaseFlags>(ledger, 'release', 'lets held mails go', (context, _, flags) => deliveries.releaseDeliveries(context, flags), [
+    new Option('--import <id>', 'those that this import owes; required').makeOptionMandatory(),
+    new Option('--at <date>', 'not before this date in the organization\'s zone, such as "2026-12-01 08:00"; at once without it'),
+  ])
   add(ledger, 'retry <id>', 'sends a failed one again, with a new secret', (context, [id]) => deliveries.retryDelivery(context, id!))
   add<{ as: string }>(ledger, 'resolve <id>', 'decides about one whose end is unknown', (context, [id], flags) => deliveries.resolveDelivery(context, id!, flags), [
     new Option('--as <what>', 'sent, or not-sent: then it is sent again').makeOptionMandatory(),
@@ -160,7 +171,7 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
 
   const box = program.command('mailbox').description('the built-in mailbox')
   add(box, 'list', 'mails it has taken', mailbox.listMessages)
-  add(box, 'show <id>', 'one mail', (context, [id]) => mailbox.showOneMessage(context, id!))
+  add(box, 'show <id>', 'shows one mail', (context, [id]) => mailbox.showOneMessage(context, id!))
   add(program, 'doctor', 'looks at settings, database, queue, mail and what waits for a person', examine)
   return program
 }

@@ -4,13 +4,13 @@ import { bold, count, dim, green, inert, number, red, table, yellow, type Output
 /** Problems that are printed; the rest are counted. */
 const SHOWN_ISSUES = 20
 
-/** Prints an import as an operator reads it: what came in, what became of it, what to do next. */
-export function showImport(report: ImportReport, out: Output): void {
+/** Prints an import as an operator reads it: what came in, what became of it or will (the first rows of its plan), what to do next. */
+export function showImport(report: ImportReport, plan: readonly PlannedRow[], out: Output): void {
   const { file, totals, users, deliveries } = report
-  const kind = file.format === 'xlsx' ? `Excel workbook, sheet ${file.sheet}` : file.format === 'csv' ? `CSV, ${file.encoding}, ${delimiterName(file.delimiter)}` : 'not read'
+  const kind = file.format === 'xlsx' ? `Excel workbook, sheet ${file.sheet}` : file.format === 'csv' ? `CSV, ${file.encoding}, ${delimiterName(file.delimiter)}` : 'nothing was read of it'
   out.say(`${bold(inert(file.name))}  ${dim(`import ${report.id} of ${report.organization}, ${number(file.bytes)} bytes, ${inert(kind)}`)}`)
   if (report.failure) {
-    out.say(`${red('Refused.')} ${inert(report.failure.message)}`)
+    out.say(`${red('The file was refused.')} ${inert(report.failure.message)}`)
     out.say(`  ${inert(report.failure.hint)}`)
     out.say(dim(`  ${report.failure.code}; nothing was changed`))
     return
@@ -20,15 +20,16 @@ export function showImport(report: ImportReport, out: Output): void {
   out.say(`  rows   ${cells.join('   ')}${file.hiddenRows > 0 ? dim(`   (${number(file.hiddenRows)} of them hidden in the sheet)`) : ''}`)
   out.say(`  users  ${number(users.created)} created${users.updated > 0 ? `, ${number(users.updated)} updated` : ''}${users.notLoginable > 0 ? `, ${number(users.notLoginable)} cannot log in yet` : ''}${users.withoutSeat > 0 ? `, ${number(users.withoutSeat)} await a license` : ''}`)
   const waiting = deliveries.owed - deliveries.scheduled
-  out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} not owed any` : ''}`)
+  out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} get${deliveries.notOwed === 1 ? 's' : ''} no mail` : ''}`)
   for (const { license, needed, free } of report.seats) out.say(`  seats  ${inert(license)}: ${number(needed)} of ${number(free)} free`)
   if (report.missingRoles.length > 0) out.say(`  ${yellow('roles')}  nobody holds ${report.missingRoles.map(inert).join(', ')}, which somebody must`)
   const ignored = report.columns.filter((column) => column.by === 'none')
   if (ignored.length > 0) {
-    out.say(`  ${yellow('not taken:')} ${ignored.map((column) => `"${inert(column.header)}"${column.nearest ? ` (did you mean ${column.nearest}?)` : ''}`).join(', ')}  ${dim('--set-column "Header=field" maps a column')}`)
+    out.say(`  ${yellow('columns ignored:')} ${ignored.map((column) => `"${inert(column.header)}"${column.nearest ? ` (did you mean ${column.nearest}?)` : ''}`).join(', ')}  ${dim('--set-column "Header=field" maps a column')}`)
   }
   showIssues(report, out)
   if (totals.created + totals.updated + deliveries.owed === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
+  showPlan(plan, report.totals.read, out)
   showNext(report, out)
 }
 
@@ -52,17 +53,18 @@ function showIssues(report: ImportReport, out: Output): void {
 }
 
 function showNext(report: ImportReport, out: Output): void {
-  const next: string[] = []
-  if (report.state === 'previewed') next.push(`./muster import commit ${report.id}     carry out exactly this plan`, `./muster import cancel ${report.id}     forget it`)
-  if (report.totals.rejected + report.totals.held > 0) next.push(`./muster import errors ${report.id} -o to-mend.${report.file.format ?? 'xlsx'}     the rejected rows alone, marked; mend them and take the file in again`)
-  if (report.state === 'committed' && report.deliveries.owed > report.deliveries.scheduled) next.push(`./muster deliveries list --import ${report.id}     the mails that are held`)
+  const next: [command: string, does: string][] = []
+  if (report.state === 'previewed') next.push([`./muster import commit ${report.id}`, 'carry out exactly this plan'], [`./muster import cancel ${report.id}`, 'discard this plan'])
+  if (report.totals.rejected + report.totals.held > 0) next.push([`./muster import errors ${report.id} -o to-mend.${report.file.format ?? 'xlsx'}`, 'the rejected rows alone, marked; mend them and take that file in'])
+  if (report.state === 'committed' && report.deliveries.owed > report.deliveries.scheduled) next.push([`./muster deliveries release --import ${report.id}`, 'let the held mails go'])
   if (next.length === 0) return
   out.say()
-  for (const line of next) out.say(`  ${line}`)
+  const width = Math.max(...next.map(([command]) => command.length))
+  for (const [command, does] of next) out.say(`  ${command.padEnd(width)}  ${dim(does)}`)
 }
 
 /** Prints the first rows of a plan: each row's fate. */
-export function showPlan(rows: readonly PlannedRow[], out: Output): void {
+function showPlan(rows: readonly PlannedRow[], all: number, out: Output): void {
   if (rows.length === 0) return
   out.say()
   for (const line of table(
@@ -70,6 +72,7 @@ export function showPlan(rows: readonly PlannedRow[], out: Output): void {
     rows.map((row) => [String(row.row), row.fate, row.name, changes(row), row.username ?? '', row.mail ?? '']),
   ))
     out.say(`  ${line}`)
+  if (all > rows.length) out.say(dim(`  and ${count(all - rows.length, 'more row')}; --json holds the first thousand`))
 }
 
 const changes = (row: PlannedRow): string => Object.entries(row.changes).map(([field, { old, new: fresh }]) => `${field}: ${old ?? '(none)'} -> ${fresh ?? '(none)'}`).join(', ')

@@ -21,11 +21,14 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
   const closing: (() => unknown)[] = [() => installation.close()]
   try {
     out.progress('starting worker, scheduler and console')
-    await installation.startWorker()
-    const scheduler = await startScheduler(installation.queues, log)
-    closing.unshift(() => scheduler.close())
     const page = await openConsole(installation)
     closing.unshift(() => page.close())
+    await installation.startWorker(config.publicUrl ?? page.url)
+    // An embedded worker brings its own.
+    if (!installation.embedded) {
+      const scheduler = await startScheduler(installation.queues, log)
+      closing.unshift(() => scheduler.close())
+    }
     const reports = installation.embedded ? await demonstrate(installation, out) : []
     if (out.json) out.data({ up: { console: page.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
     else tell(context, page, reports, performance.now() - begun, installation)
@@ -65,9 +68,13 @@ function tell({ out }: Context, page: Page, reports: readonly ImportReport[], el
   if (config.smtpUrl === null) out.say(`  Mailbox  ${bold(`${page.url}/mailbox`)}`)
   out.say()
   out.say('  Try next, in another terminal:')
-  if (reports[0]) out.say(`    ./muster import errors ${reports[0].id} -o to-mend.xlsx ${dim('         the rejected rows, marked, to mend and take in again')}`)
-  out.say(`    ./muster template acme -o new-people.xlsx ${dim('       the Excel template of the demonstration organization')}`)
-  out.say(`    ./muster import new-people.xlsx --organization acme --preview`)
-  out.say(`    ./muster users list --organization acme`)
+  const next: [command: string, what: string][] = [
+    ...(reports[0] ? [[`./muster import errors ${reports[0].id} -o to-mend.xlsx`, 'the rejected rows, marked, to mend and take in again'] as [string, string]] : []),
+    ['./muster users list --organization acme', 'who has an account now'],
+    ['./muster template acme -o people.xlsx', "the organization's Excel template; fill it in, then"],
+    ['./muster import people.xlsx --organization acme --preview', 'see what it would change'],
+  ]
+  const width = Math.max(...next.map(([command]) => command.length))
+  for (const [command, what] of next) out.say(`    ${command.padEnd(width)}  ${dim(what)}`)
   out.say(dim('  Ctrl-C ends everything in order.'))
 }

@@ -57,7 +57,7 @@ async function mustBe(tx: Transaction, id: string, states: readonly string[]): P
   const known = /^\d{1,18}$/.test(id) ? await tx.query<{ state: string }>('select state from deliveries where id = $1 for update', [id]) : []
   const state = known[0]?.state
   if (state === undefined) throw new DeliveryRefused('deliveries.unknown_id', `There is no delivery ${JSON.stringify(id)}.`)
-  if (!states.includes(state)) throw new DeliveryRefused('deliveries.wrong_state', `Delivery ${id} is ${state}; this is possible only for ${states.join(' or ')}.`)
+  if (!states.includes(state)) throw new DeliveryRefused('deliveries.wrong_state', `Delivery ${id} is ${state}. Only one that is ${states.join(' or ')} can be ${states[0] === 'unknown' ? 'resolved' : 'sent again'}.`)
 }
 
 /** Operators' decisions stand on the last attempt, after whatever the server said. */

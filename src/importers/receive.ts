@@ -42,7 +42,7 @@ export async function receiveFile(
     let size = 0
     for await (const part of file.bytes) {
       size += part.length
-      if (size > LIMITS.fileBytes) throw new FileRefused('file.too_large', { what: 'it has more than', size: `${LIMITS.fileBytes} bytes`, limit: `${LIMITS.fileBytes} bytes` })
+      if (size > LIMITS.fileBytes) throw new FileRefused('file.too_large', { what: 'number of bytes', size: `more than ${LIMITS.fileBytes}`, limit: LIMITS.fileBytes })
       hash.update(part)
       await pieces.write(part)
     }

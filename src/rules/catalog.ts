@@ -106,7 +106,7 @@ export const ISSUES = {
 export const FAILURES = {
   'file.not_a_workbook': { message: 'The file is {kind}, not an Excel workbook (.xlsx) or CSV.', hint: '{advice}' },
   'file.encrypted': { message: 'The workbook is protected with a password.', hint: 'Open it, remove the password (File > Info > Protect Workbook), and save it as .xlsx.' },
-  'file.too_large': { message: 'The file is too large: {what} {size}; the limit is {limit}.', hint: 'Split the file, or remove rows, columns and sheets that are not needed.' },
+  'file.too_large': { message: 'The file is too large: the {what} is {size}; the limit is {limit}.', hint: 'Split the file, or remove rows, columns and sheets that are not needed.' },
   'file.zip_bomb': { message: 'The workbook unpacks to far more than it should: {what}.', hint: 'Copy the rows into a new workbook and save that.' },
   'file.corrupt': { message: 'The file is damaged: {what}.', hint: 'Open it in the program that made it, save it again, and try that one.' },
   'file.empty': { message: 'The file holds {what}.', hint: 'Fill in at least one row below the header, and save the file again.' },
@@ -115,7 +115,7 @@ export const FAILURES = {
   'file.sheet_unknown': { message: 'The workbook has no visible sheet named {sheet}.', hint: 'Its visible sheets: {sheets}.' },
   'file.not_found': { message: 'There is no file {path}.', hint: 'Check the path.' },
   'header.missing': { message: 'No column is recognized as {columns}.', hint: '{advice}' },
-  'header.duplicate': { message: 'More than one column is taken as {field}: {columns}.', hint: 'Keep one of them, or map the others with --set-column "Header=ignore".' },
+  'header.duplicate': { message: 'More than one column is taken as {field}: {columns}.', hint: 'Remove or rename one of them; one that reads differently can be left out with --set-column "Header=ignore".' },
   'header.forbidden': { message: 'A column is named {header}, which is not allowed.', hint: 'Rename the column.' },
   'header.unclaimed': { message: 'Nothing is known of the column {columns}.', hint: '{advice}' },
   'template.other_organization': { message: 'The template was made for the organization {other}, not for {organization}.', hint: 'Fill in the template of {organization} (muster template {organization}).' },
