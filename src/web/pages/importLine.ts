@@ -25,6 +25,7 @@ export type ImportLine = {
   progress: ProgressView | null
 }
 
+/** A line of a list of imports: state, outcome or progress, read in the caller's transaction. */
 export async function importLine(tx: Transaction, stored: StoredImport, organization: Organization): Promise<ImportLine> {
   const progress = isRunning(stored.state) ? await readProgress(tx, stored.id) : null
   const { result, failure } = stored

@@ -5,6 +5,7 @@ import type { Tone } from '../show.ts'
 /** Something that somebody has to know or do, with what to type, each command in its words. `href`: where more stands. */
 export type Note = { tone: Tone; heading: string; text: string; commands: string[][]; href: string | null }
 
+/** A note; `commands` are command lines as they are typed. */
 export const note = (tone: Tone, heading: string, text: string, commands: string[] = [], href: string | null = null): Note => ({ tone, heading, text, commands: commands.map(wordsOf), href })
 
 /** What to do about an import, the most urgent first. */

@@ -21,10 +21,14 @@ export const isRunning = (state: ImportState): boolean => state === 'received' |
 /** The state's word, with how it looks; a stalled import says so. */
 export const importBadge = ({ state, stalled }: { state: ImportState; stalled: boolean }): Badge => (stalled ? { text: 'Stalled', tone: 'bad' } : { text: capitalized(state), tone: IMPORT_TONES[state] })
 
+/** A delivery's state in a word, with how it looks. */
 export const deliveryBadge = (state: DeliveryState): Badge => ({ text: capitalized(state), tone: DELIVERY_TONES[state] })
 
+/** What becomes of a row, in a word, with how it looks. */
 export const fateBadge = (fate: RowFate): Badge => ({ text: FATE_NAMES[fate], tone: FATE_TONES[fate] })
 
+/** What a delivery is for, as people say it. */
 export const purposeName = (purpose: DeliveryPurpose): string => PURPOSE_NAMES[purpose]
 
+/** The word with its first letter large: state -> State. */
 export const capitalized = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
