@@ -28,7 +28,7 @@ export async function planUsers(tx: Transaction, context: UserPlanContext): Prom
   await tx.run(`create table ${tables.users} (
     row integer not null, fate text not null, user_id bigint, contact_id bigint not null, user_version integer, account_kind text not null,
     username text, username_stem text, username_number integer, profile_id bigint, license_id bigint, group_ids bigint[], role_ids bigint[],
-    loginable boolean not null, purpose text, send_at timestamptz, takes_seat boolean not null
+    loginable boolean not null, purpose text, send_at timestamptz, takes_seat boolean not null, contact_known boolean not null
   ) with (autovacuum_enabled = off)`)
   const [wanted] = await tx.query<{ some: boolean }>(`select exists (select from ${tables.rows} where verdict = 'o' and wants_user is distinct from false) as some`)
   if (!wanted!.some) return
@@ -50,7 +50,7 @@ async function collect(tx: Transaction, { tables, settings, catalog, purpose }: 
   await tx.run(
     `create temporary table wanted_users on commit drop as
      select r.row, p.contact_id, coalesce(r.account_kind, '${kind}') as account_kind, u.id as user_id, u.version as user_version,
-       case when u.id is null then 'create' else 'update' end as fate, null::text as problem, p.reactivate,
+       case when u.id is null then 'create' else 'update' end as fate, null::text as problem, p.reactivate, p.fate <> 'create' as contact_known,
        r.username as typed, r.username_base as base, r.username_stem as stem, r.username_number as number, null::text as username,
        case when u.id is not null and ${CLEARED('license_id')} then null else coalesce(r.license_id, u.license_id, ${unlessGiven.license}::bigint) end as license_id,
        u.license_id as old_license_id, u.state as old_state,
@@ -192,7 +192,7 @@ async function writePlan(tx: Transaction, context: UserPlanContext): Promise<voi
        coalesce(n.stem, w.stem), coalesce(n.number, w.number), w.profile_id, w.license_id, w.group_ids, w.role_ids,
        ${settings.login.sso ? 'false' : 'true'} and w.profile_id is not null and w.license_id is not null
          and (w.fate = 'update' and w.group_ids is null or cardinality(w.group_ids) > 0),
-       w.purpose, w.send_at, coalesce(${TAKES_SEAT}, false)
+       w.purpose, w.send_at, coalesce(${TAKES_SEAT}, false), w.contact_known
      from wanted_users w left join named_users n on n.row = w.row order by w.row`,
   )
   await tx.run(`create unique index on ${tables.users} (row)`)

@@ -28,7 +28,7 @@ export async function provisionUsers(tx: Transaction, importId: string, tables: 
   const changed = await changeUsers(tx, tables, range)
   await tx.run(
     `update contacts c set awaiting_license = p.fate = 'awaiting' from ${tables.users} p
-     where ${inRange} and c.id = p.contact_id and (p.fate = 'awaiting' and not c.awaiting_license or p.fate = 'create' and c.awaiting_license)`,
+     where ${inRange} and (p.fate = 'awaiting' or p.fate = 'create' and p.contact_known) and c.id = p.contact_id and c.awaiting_license <> (p.fate = 'awaiting')`,
     bounds,
   )
   if (made + changed > 0) await linkGroups(tx, tables, range)

@@ -52,31 +52,23 @@ export type Ledger = {
   record(settled: Settled): Promise<boolean>
 }
 
-/** The ledger as one worker writes it: all that arrives while a statement is under way goes into the next one, of both kinds. */
-export function openLedger(session: Session, composers: Composers, leaseSeconds: number): Ledger {
-  const text = statement(composers)
-  const write = (mails: readonly Finishing[], settled: readonly Settled[]) =>
-    againAfterDeadlock(async () => {
-      const rows = await session.run<{ id: string; wrote: 'fence' | 'verdict' }>({ name: 'write-ledger', text, values: [...fenceValues(mails), leaseSeconds, ...verdictValues(settled)] })
-      const written = new Set(rows.map(({ id, wrote }) => `${wrote} ${id}`))
-      return {
-        granted: mails.map(({ claimed }) => written.has(`fence ${claimed.id}`)),
-        recorded: settled.map(({ claimed }) => written.has(`verdict ${claimed.id}`)),
-      }
-    })
-
-  type Entry = { mail: Finishing } | { settled: Settled }
-  const enter = coalesce(async (entries: Entry[]) => {
-    const mails = entries.flatMap((entry) => ('mail' in entry ? entry.mail : []))
-    const settled = entries.flatMap((entry) => ('settled' in entry ? entry.settled : []))
-    // A definite answer is not lost because something is wrong with a mail that is yet to leave.
-    const { granted, recorded } = await write(mails, settled).catch(async (error: unknown) => {
-      if (mails.length === 0 || settled.length === 0) throw error
-      return { ...(await write([], settled)), granted: mails.map(() => false) }
-    })
-    return entries.map((entry) => ('mail' in entry ? granted.shift() : recorded.shift()) ?? false)
+/**
+ * The ledger as one worker writes it: all that arrives while a statement is under way goes into the next one. Fences are on disk before
+ * a message may leave. Verdicts need not wait for it: one that is lost with the server leaves its delivery `sending`, and that becomes `unknown`.
+ */
+export function openLedger(sessions: { fences: Session; verdicts: Session }, composers: Composers, leaseSeconds: number): Ledger {
+  const fence = fenceStatement(composers)
+  const write = (session: Session, name: string, text: string, values: unknown[]) =>
+    againAfterDeadlock(async () => new Set((await session.run<{ id: string }>({ name, text, values })).map(({ id }) => id)))
+  const finish = coalesce(async (mails: Finishing[]) => {
+    const granted = await write(sessions.fences, 'fence', fence, [...fenceValues(mails), leaseSeconds])
+    return mails.map(({ claimed }) => granted.has(claimed.id))
   })
-  return { finish: (mail) => enter({ mail }), record: (settled) => enter({ settled }) }
+  const record = coalesce(async (settled: Settled[]) => {
+    const recorded = await write(sessions.verdicts, 'verdict', VERDICT_STATEMENT, verdictValues(settled))
+    return settled.map(({ claimed }) => recorded.has(claimed.id))
+  })
+  return { finish, record }
 }
 
 const STATE = { sent: 'sent', failed: 'failed', retry: 'scheduled', unknown: 'unknown', giveBack: 'scheduled' } as const
@@ -103,8 +95,7 @@ const verdictValues = (settled: readonly Settled[]) => [
   settled.map(({ verdict }) => (verdict.is === 'giveBack' ? 1 : 0)),
 ]
 
-/** Fences and verdicts in one statement; no delivery is in both. */
-function statement(composers: Composers): string {
+function fenceStatement(composers: Composers): string {
   const seals = Object.entries(composers).flatMap(([purpose, composer]) => {
     const leaving = `${purpose.toLowerCase()}_leaving`
     const parts = composer.seal?.(leaving) ?? []
@@ -126,8 +117,13 @@ function statement(composers: Composers): string {
     ), finishing_attempts as (
       update delivery_attempts t set stage = 'finishing', message_id = f.message_id
       from fit f where t.delivery_id = f.id and t.number = f.attempt
-    ), ${seals.map((seal) => `${seal}, `).join('')}verdict as (
-      select * from unnest($8::bigint[], $9::uuid[], $10::int[], $11::text[], $12::text[], $13::text[], $14::float8[], $15::text[], $16::int[])
+    )${seals.map((seal) => `, ${seal}`).join('')}
+    select id from fit`
+}
+
+const VERDICT_STATEMENT = `
+    with verdict as (
+      select * from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[], $9::int[])
         as v(id, token, attempt, state, reason, response, delay, stage, uncounted)
     ), ours as (
       select v.* from verdict v join deliveries d on d.id = v.id
@@ -149,8 +145,7 @@ function statement(composers: Composers): string {
       update delivery_attempts t set stage = v.stage, response = coalesce(v.response, v.reason), ended_at = now()
       from verdict v where t.delivery_id = v.id and t.number = v.attempt
     )
-    select id, 'fence' as wrote from fit union all select id, 'verdict' from ours`
-}
+    select id from ours`
 
 /**
  * Lengthens the leases of deliveries in hand, of those that have not run out: a worker that comes back late gets none back.

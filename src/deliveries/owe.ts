@@ -11,8 +11,8 @@ export function owedPurpose(settings: Settings, wish: DeliveryWish): string {
   return `nullif(coalesce(r.delivery, '${settings.defaults.delivery}'), 'none')`
 }
 
-/** An import's plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at). */
-export type OwingTables = { plan: string; users: string }
+/** An import's checked rows, its plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at). */
+export type OwingTables = { rows: string; plan: string; users: string }
 
 /** SQL over a planned user `p`: the state its mail begins in, and from when. The row's own Send Date wins over the import's wish. */
 function beginning(wish: DeliveryWish): { state: string; sendAt: string } {
@@ -43,7 +43,7 @@ export async function oweDeliveries(tx: Transaction, importId: string, tables: O
   }
   if (letsGo(wish)) {
     await tx.run(
-      `update deliveries d set state = 'scheduled', send_at = ${sendAt.replaceAll('p.send_at', 'd.send_at')}, import_id = ${importId}, reason = null, updated_at = now()
+      `update deliveries d set state = 'scheduled', send_at = ${sendAt.replaceAll('p.send_at', 'h.send_at')}, import_id = ${importId}, reason = null, updated_at = now()
        from (${heldOfKnownPeople(tables)} and p.row between $1 and $2) h where d.id = h.id`,
       bounds,
     )
@@ -54,8 +54,9 @@ export async function oweDeliveries(tx: Transaction, importId: string, tables: O
 const letsGo = (wish: DeliveryWish): boolean => wish.kind === 'now' || wish.kind === 'at'
 
 const heldOfKnownPeople = (tables: OwingTables): string =>
-  `select d.id from ${tables.plan} p join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
-   where p.fate in ('update', 'unchanged') and d.state = 'held'`
+  `select d.id, coalesce(r.send_at, d.send_at) as send_at from ${tables.plan} p join ${tables.rows} r on r.row = p.row
+   join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
+   where p.fate in ('update', 'unchanged') and d.state = 'held' and r.delivery is distinct from 'none'`
 
 /** What a plan owes, for people to confirm: interface.md's `deliveries` of an import. What was held for people in the file counts where it is let go. */
 export async function countOwed(tx: Transaction, tables: OwingTables, wish: DeliveryWish): Promise<{ owed: number; scheduled: number; notOwed: number }> {

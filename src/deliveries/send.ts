@@ -69,8 +69,12 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
   let refill: Promise<void> | null = null
   const over = () => outage || broken !== undefined || signal.aborted
 
-  const session = await openSession(database, organizationId)
-  const ledger = openLedger(session, parts.composers, leaseSeconds)
+  const fences = await openSession(database, organizationId, { durable: true })
+  const verdicts = await openSession(database, organizationId, { durable: false }).catch((error: unknown) => {
+    fences.close()
+    throw error
+  })
+  const ledger = openLedger({ fences, verdicts }, parts.composers, leaseSeconds)
   const heartbeat = setInterval(() => {
     if (inHand.size === 0) return
     database.tenant(organizationId, (tx) => renewLeases(tx, [...inHand], leaseSeconds)).catch((error: unknown) => log.error({ error: wordsOf(error) }, 'leases were not renewed'))
@@ -146,7 +150,8 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
     await Promise.all(queue.splice(0).map(({ claimed }) => settle(claimed, { is: 'giveBack', reason: 'not begun' })))
   } finally {
     clearInterval(heartbeat)
-    session.close()
+    fences.close()
+    verdicts.close()
   }
   if (broken !== undefined) throw broken
   // What was given back is due again, and perhaps to be refused now with its reason.

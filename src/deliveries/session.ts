@@ -12,14 +12,23 @@ export type Session = {
   close(): void
 }
 
-/** Opens a session under the app role and the organization's row security, as Database.tenant does. */
-export async function openSession(database: Database, organizationId: string): Promise<Session> {
+/**
+ * Its few statements are large and come by the thousand, each for a handful of rows found by key: they are planned once, and never
+ * by reading a whole table, which looks cheap to the planner as long as the table is new.
+ */
+const PLANNING = 'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off'
+
+/**
+ * Opens a session under the app role and the organization's row security, as Database.tenant does.
+ * @param durable false: a statement does not wait for the disk. For what may be lost with the server, and is then settled on the safe side
+ */
+export async function openSession(database: Database, organizationId: string, { durable }: { durable: boolean }): Promise<Session> {
   if (!/^\d{1,18}$/.test(organizationId)) throw new TypeError(`not an id: ${JSON.stringify(organizationId)}`)
   const client: PoolClient = await database.pool.connect()
   // A connection that breaks between two statements would otherwise end the process; the next statement tells of it.
   client.on('error', () => undefined)
   try {
-    await client.query(`set role ${APP_ROLE}; set app.organization_id = '${organizationId}'`)
+    await client.query(`set role ${APP_ROLE}; set app.organization_id = '${organizationId}'; ${PLANNING}; set synchronous_commit = ${durable ? 'on' : 'off'}`)
   } catch (error) {
     client.release(true)
     throw error

@@ -60,6 +60,8 @@ function whileOurs(database: Database, { id, attempts }: StagingImport): Pick<Da
   return {
     tenant: (organizationId, work) =>
       database.tenant(organizationId, async (tx) => {
+        // A worker that is stopped right here would keep others out until it goes on.
+        await tx.run(`set local idle_in_transaction_session_timeout = '10s'`)
         const [ours] = await tx.query(`select from imports where ${STILL_OURS} for share`, [id, attempts])
         if (!ours) throw new StagingTakenAway(id)
         return work(tx)

@@ -41,7 +41,7 @@ export const ISSUES = {
   'phone.invalid': error('The phone number does not exist in the numbering plan: {reason}.', 'Check the country code, the area code and the length.'),
 
   // B4 identity
-  'duplicate.in_file': error('The same person stands in row {firstRow} of this file too (same {field}).', 'Keep one row for a person.'),
+  'duplicate.in_file': error('The same person stands in row {firstRow} of this file too (same {field}).', 'Keep one row for a person; an account of another kind comes in a file of its own.'),
   'duplicate.email': error('The address {value} belongs to another person already ({other}).', 'Use the address of this person, or the External ID of that one.'),
   'identity.conflict': error('The address {value} belongs to External ID {other}, but this row says {given}.', 'Correct the External ID or the address.'),
   'identity.moved': error('External ID {given} has had the address {old} and was mailed there; the row says {value}.', 'Somebody has to decide whether this is the same person with a new address.'),

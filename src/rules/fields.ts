@@ -35,7 +35,7 @@ export const FIELDS = [
   { name: 'systemUser', header: 'System User', kind: 'yesNo', required: false, multiple: false, limit: 20,
     help: 'Yes or no. Yes makes an account; no makes a contact without access. Empty means yes.' },
   { name: 'accountKind', header: 'Account Kind', kind: 'choice', required: false, multiple: false, limit: 40,
-    help: 'Employee, contact, or service representative. A person may hold one account of each kind, in a row of its own.' },
+    help: 'Employee, contact, or service representative. A person may hold one account of each kind, each from a file of its own.' },
   { name: 'username', header: 'Username', kind: 'username', required: false, multiple: false, limit: 100,
     help: 'Leave it empty to have one made in your organization\'s format.' },
   { name: 'groups', header: 'User Group', kind: 'catalog', required: false, multiple: true, limit: 2_000,

@@ -9,7 +9,7 @@ import { cancelImport } from '../../src/jobs/finishImport.ts'
 import { openQueues } from '../../src/jobs/queues.ts'
 import { beginCommit } from '../../src/jobs/stageImport.ts'
 import { newHome } from '../embedded/processes.ts'
-import { endProcesses, expectEnded, importWorld, peopleCsv, underWay, type World } from './importProcesses.ts'
+import { endProcesses, expectEnded, importWorld, peopleCsv, underWay, wrongPeopleCsv, wrongTotals, type World } from './importProcesses.ts'
 
 const REPEATS = Number(process.env['MUSTER_FAULT_REPEATS'] ?? 1)
 const PATIENCE_MS = 120_000
@@ -29,9 +29,17 @@ const someone = (count: number): string => {
   return csv
 }
 
+const someoneWrong = (count: number): string => {
+  const csv = wrongPeopleCsv(count, numbered + 1)
+  numbered += count
+  return csv
+}
+/** Of a file that is stopped in the middle. */
+const ROWS = 12_000
+
 const contactsOf = async (importId: string): Promise<number> => (await world.sql<{ count: number }>('select count(*)::int as count from contacts where created_by_import = $1', [importId]))[0]!.count
 
-describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %i', () => {
+describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %i', (round) => {
   test.each([
     ['2: when every row is staged', 'import.staged', 'staging', 0],
     ['3: when a chunk is written and not committed', 'import.chunk_applied', 'committing', 0],
@@ -67,30 +75,31 @@ describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %
   }, PATIENCE_MS)
 
   test('2: kill -9 in the middle of copying leaves nothing, and the next worker begins anew', async () => {
-    const rows = 40_000
-    const importId = await world.receive(someone(rows))
+    const importId = await world.receive(someoneWrong(ROWS))
+    const held = await world.holdStaging()
     const worker = await world.start('worker.ts')
     await world.wake(importId)
-    await underWay(world, 'copy staging.rows%')
+    await held.reached()
     worker.process.kill('SIGKILL')
     expect(await worker.ended).toBe('SIGKILL')
+    await held.goOn()
     expect(await world.reaches(importId, 'staging')).toBe('staging')
     expect(await contactsOf(importId)).toBe(0)
     await world.recover(importId)
-    expect(await expectEnded(world, importId)).toMatchObject({ read: rows, created: rows })
+    expect(await expectEnded(world, importId)).toMatchObject(wrongTotals(ROWS))
   }, PATIENCE_MS)
 
   test('11: a worker that was stopped in the middle of copying and goes on later changes nothing any more', async () => {
-    const rows = 40_000
-    const csv = someone(rows).replaceAll(/ana(\d*00)@/g, 'ana$1')
-    const importId = await world.receive(csv)
+    const importId = await world.receive(someoneWrong(ROWS))
+    const held = await world.holdStaging()
     const late = await world.start('worker.ts')
     await world.wake(importId)
-    await underWay(world, 'copy staging.rows%')
+    await held.reached()
     late.process.kill('SIGSTOP')
+    await held.goOn()
     await world.recover(importId)
     const totals = await expectEnded(world, importId)
-    expect(totals).toMatchObject({ read: rows, rejected: 400, created: rows - 400 })
+    expect(totals).toMatchObject(wrongTotals(ROWS))
     late.process.kill('SIGCONT')
     late.process.kill('SIGTERM')
     expect(await late.ended).toBe(0)
@@ -98,24 +107,29 @@ describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %
   }, PATIENCE_MS)
 
   test('a worker that is told to end while it copies leaves the file to another, and the attempt does not count', async () => {
-    const importId = await world.receive(someone(40_000))
+    const importId = await world.receive(someoneWrong(ROWS))
+    const held = await world.holdStaging()
     const worker = await world.start('worker.ts')
     await world.wake(importId)
-    await underWay(world, 'copy staging.rows%')
+    await held.reached()
     worker.process.kill('SIGTERM')
+    await worker.said('ending')
+    await held.goOn()
     expect(await worker.ended).toBe(0)
-    const [left] = await world.sql<{ state: string; attempts: number }>('select state, attempts from imports where id = $1', [importId])
-    if (left!.state === 'staging') expect(left!.attempts).toBe(0)
+    expect(await world.sql('select state, attempts from imports where id = $1', [importId])).toEqual([{ state: 'staging', attempts: 0 }])
     await world.recover(importId)
-    expect(await expectEnded(world, importId)).toMatchObject({ read: 40_000, created: 40_000 })
+    expect(await expectEnded(world, importId)).toMatchObject(wrongTotals(ROWS))
   }, PATIENCE_MS)
 
   test('an import that is cancelled while it is copied is gone at once, and its worker goes on with others', async () => {
-    const importId = await world.receive(someone(40_000))
+    const importId = await world.receive(someoneWrong(ROWS))
+    const held = await world.holdStaging()
     await world.start('worker.ts')
     await world.wake(importId)
-    await underWay(world, 'copy staging.rows%')
-    expect(await world.tenant((tx) => cancelImport(tx, importId))).toBe(true)
+    await held.reached()
+    const cancelled = world.tenant((tx) => cancelImport(tx, importId))
+    await held.goOn()
+    expect(await cancelled).toBe(true)
     const next = await world.receive(someone(5))
     await world.wake(next)
     await world.reaches(next, 'committed')
@@ -128,13 +142,15 @@ describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %
   }, PATIENCE_MS)
 
   test('42: a file that ends its workers again and again is put aside, and others go on', async () => {
-    const importId = await world.receive(someone(40_000))
+    const importId = await world.receive(someoneWrong(ROWS))
     for (let attempt = 1; attempt <= 3; attempt++) {
+      const held = await world.holdStaging()
       const worker = await world.start('worker.ts')
       await world.wake(importId)
-      await underWay(world, 'copy staging.rows%')
+      await held.reached()
       worker.process.kill('SIGKILL')
       expect(await worker.ended).toBe('SIGKILL')
+      await held.goOn()
       expect(await world.sql('select state, attempts from imports where id = $1', [importId])).toEqual([{ state: 'staging', attempts: attempt }])
       await world.leaseRunsOut(importId)
     }
@@ -161,9 +177,9 @@ describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %
   }, PATIENCE_MS)
 
   test('40: two previews of the same people, committed at once by two workers, make everybody once; who came second is told', async () => {
-    const named = someone(400)
     // Some are known by their name alone: no unique index stands between them.
-    const csv = `${named}${Array.from({ length: 50 }, (_, index) => `,Zoe,${'abcdefghij'[index % 10]}${'klmno'[Math.floor(index / 10)]}${'x'.repeat(numbered % 7)}${'y'.repeat(REPEATS)}son,\n`).join('')}`
+    const nameless = Array.from({ length: 50 }, (_, index) => `,Zoe,${'abcdefghij'[index % 10]}${'klmno'[Math.floor(index / 10)]}${'x'.repeat(round)}son,\n`)
+    const csv = `${someone(400)}${nameless.join('')}`
     const reversed = csv.split('\n').filter(Boolean)
     const backwards = [reversed[0], ...reversed.slice(1).toReversed(), ''].join('\n')
     const [one, two] = [await world.receive(csv, { preview: true, delivery: { kind: 'none' } }), await world.receive(backwards, { preview: true, delivery: { kind: 'none' } })]

@@ -40,6 +40,8 @@ export type World = {
   leaseRunsOut(importId: string): Promise<void>
   /** A second worker, and a scheduler, bring the import to its end. */
   recover(importId: string): Promise<void>
+  /** From here on whoever stages stops in the middle, at the problems it writes while it copies; resolves once `goOn` is called. */
+  holdStaging(): Promise<{ reached(): Promise<void>; goOn(): Promise<void> }>
   /** Resolves once the import is in one of these states. */
   reaches(importId: string, ...states: string[]): Promise<string>
   close(): Promise<void>
@@ -59,6 +61,17 @@ export async function endProcesses(): Promise<void> {
     ),
   )
 }
+
+/** Rows whose problems are more than are written at once: staging writes some of them while it copies. */
+const WRONG = 6_000
+
+/** Of `count` people, numbered from `first`, the first WRONG have an address that is none. */
+export const wrongPeopleCsv = (count: number, first = 1): string => {
+  const [header, ...rows] = peopleCsv(count, first).trimEnd().split('\n')
+  return `${[header, ...rows.map((row, index) => (index < WRONG ? row.replace('@', '') : row))].join('\n')}\n`
+}
+/** What becomes of them. */
+export const wrongTotals = (count: number) => ({ read: count, created: count - WRONG, rejected: WRONG })
 
 /** Header and rows of `count` people, numbered from `first`. */
 export const peopleCsv = (count: number, first = 1): string =>
@@ -98,17 +111,33 @@ export async function importWorld(address?: string): Promise<World> {
     },
     async recover(importId) {
       await world.leaseRunsOut(importId)
-      const worker = await world.start('worker.ts')
-      const scheduler = await world.start('scheduler.ts')
+      const [worker, scheduler] = await Promise.all([world.start('worker.ts'), world.start('scheduler.ts')])
       await world.reaches(importId, 'committed', 'failed')
       for (const { process: child, ended } of [worker, scheduler]) {
         child.kill('SIGTERM')
         expect(await ended, 'a process that is told to end ends in order').toBe(0)
       }
     },
+    async holdStaging() {
+      const holder = await database.pool.connect()
+      await holder.query(`create or replace function hold_staging() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(4711); return null; end $$;
+        create or replace trigger hold_staging before insert on import_issues for each statement execute function hold_staging();
+        select pg_advisory_lock(4711)`)
+      return {
+        reached: () => underWay(world, 'insert into import_issues%', true),
+        async goOn() {
+          await holder.query('select pg_advisory_unlock(4711)')
+          holder.release()
+        },
+      }
+    },
     async reaches(importId, ...states) {
       let state = ''
-      await expect.poll(async () => (state = (await world.tenant((tx) => readImport(tx, importId)))?.state ?? '').then(() => states.includes(state)), { interval: 25, timeout: 90_000 }).toBe(true)
+      const look = async (): Promise<boolean> => {
+        state = (await world.tenant((tx) => readImport(tx, importId)).catch(() => null))?.state ?? state
+        return states.includes(state)
+      }
+      await expect.poll(look, { interval: 25, timeout: 90_000, message: `import ${importId} comes to be ${states.join(' or ')}` }).toBe(true)
       return state
     },
     async close() {
@@ -174,7 +203,7 @@ export async function expectEnded(world: World, importId: string, state: 'commit
   const issues = await world.sql<{ row: number; code: string }>(`select row, code from import_issues where import_id = $1 and severity = 'error'`, [importId])
   expect(new Set(issues.map(({ row }) => row)).size, 'every row that is left out says why').toBe(rejected + held)
 
-  expect(await world.sql('select external_id from contacts where organization_id = $1 group by external_id having count(*) > 1', [world.people.organizationId]), 'nobody is there twice').toEqual([])
+  expect(await world.sql('select external_id from contacts where organization_id = $1 and external_id is not null group by external_id having count(*) > 1', [world.people.organizationId]), 'nobody is there twice').toEqual([])
   expect(await world.sql('select contact_id from users where organization_id = $1 group by contact_id having count(*) > 1', [world.people.organizationId])).toEqual([])
   expect(await world.sql('select user_id from deliveries where organization_id = $1 and user_id is not null group by user_id having count(*) > 1', [world.people.organizationId]), 'nobody is owed two mails').toEqual([])
   const [made] = await world.sql<{ contacts: number; users: number; mails: number }>(
@@ -186,7 +215,7 @@ export async function expectEnded(world: World, importId: string, state: 'commit
 
   expect(await world.sql(`select from import_chunks where import_id = $1 and state <> 'done'`, [importId])).toEqual([])
   expect(await world.sql('select from seat_reservations where import_id = $1', [importId])).toEqual([])
-  await expect.poll(() => world.sql(`select tablename from pg_tables where schemaname = 'staging' and tablename ~ $1`, [`_${importId}(_|$)`]), 'staging is empty').toEqual([])
+  await expect.poll(() => world.sql(`select tablename from pg_tables where schemaname = 'staging' and tablename ~ $1`, [`_${importId}(_|$)`]), { message: 'staging is empty' }).toEqual([])
   expect(await world.sql(`select recipient from deliveries where import_id = $1 and purpose = 'operatorSummary'`, [importId]), 'one closing notice').toEqual([{ recipient: 'desk@acme.example' }])
   return report.totals
 }

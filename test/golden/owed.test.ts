@@ -50,6 +50,20 @@ test('somebody who has a user already is owed nothing by a later file', async ()
   expect(await owed(acme)).toHaveLength(2)
 })
 
+test('now lets go what was held for the people of the file, save whom it gives another date or none', async () => {
+  const acme = await importing(database.current)
+  const people = (...wishes: [delivery: string, sendAt: string][]) => sheet(HEADER, ...wishes.map(([delivery, sendAt], index) => `${index}|Ada|Person|p${index}@int.test|${delivery}|${sendAt}`))
+  await acme.run(people(['', ''], ['', ''], ['', ''], ['', '']))
+  const report = await acme.run(people(['', ''], ['', '2099-01-01'], ['none', '']), { delivery: { kind: 'now' } })
+  expect([fates(report), report.deliveries]).toEqual([{ read: 3, unchanged: 3 }, { owed: 2, scheduled: 2, notOwed: 0 }])
+  expect(await owed(acme)).toEqual([
+    ['p0@int.test', 'invitation', 'scheduled', 'now'],
+    ['p1@int.test', 'invitation', 'scheduled', '2099-01-01T06:00'],
+    ['p2@int.test', 'invitation', 'held', null],
+    ['p3@int.test', 'invitation', 'held', null],
+  ])
+})
+
 test('an invitation begins as created, credentials without one', async () => {
   const acme = await importing(database.current)
   await acme.run(THREE)

@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { done, snooze } from '../../src/jobs/outcome.ts'
 import { JOB_NAMES, migrateQueues, openQueues, type Handlers, type JobName, type Payloads, type Queues, type Workers } from '../../src/jobs/queues.ts'
-import { redisUrl, skipWithout, testDatabase, type TestDatabase } from '../support/services.ts'
+import { skipWithout, testDatabase, type TestDatabase } from '../support/services.ts'
 import { startRedisServer } from './redisServer.ts'
 
 /** Where the queue lives, empty at the beginning of each test. */
@@ -63,222 +63,216 @@ const only = (handlers: Partial<Handlers>): Handlers => {
   return { stage: never, commit: never, deliver: never, sweep: never, ...handlers }
 }
 
-const places: [string, () => Promise<Place>, boolean][] = [
-  ['PostgreSQL', onPostgres, false],
-  ['Redis', onRedis, redisUrl() === null && skipWithout('redis')],
-]
+describe('the queue in PostgreSQL', () => conforms(onPostgres))
+describe.skipIf(skipWithout('redis'))('the queue in Redis', () => conforms(onRedis))
 
-for (const [name, begin, missing] of places) {
-  const suite = missing ? describe.skipIf(skipWithout('redis')) : describe
-  suite(`the queue in ${name}`, () => {
-    const start = async (): Promise<{ place: Place; open(): Queues; work(queues: Queues, handlers: Partial<Handlers>, onFailure?: (name: JobName, error: Error) => void): Promise<Workers> }> => {
-      const place = await begin()
-      endings.push(() => place.end())
-      return {
-        place,
-        open() {
-          const queues = place.open()
-          endings.push(() => queues.close())
-          return queues
-        },
-        async work(queues, handlers, onFailure = () => undefined) {
-          const workers = await queues.work(only(handlers), onFailure)
-          endings.push(() => workers.close())
-          return workers
-        },
-      }
+/** What holds of the queue wherever it lives. */
+function conforms(begin: () => Promise<Place>): void {
+  const start = async (): Promise<{ place: Place; open(): Queues; work(queues: Queues, handlers: Partial<Handlers>, onFailure?: (name: JobName, error: Error) => void): Promise<Workers> }> => {
+    const place = await begin()
+    endings.push(() => place.end())
+    return {
+      place,
+      open() {
+        const queues = place.open()
+        endings.push(() => queues.close())
+        return queues
+      },
+      async work(queues, handlers, onFailure = () => undefined) {
+        const workers = await queues.work(only(handlers), onFailure)
+        endings.push(() => workers.close())
+        return workers
+      },
     }
+  }
 
-    test('has a woken job done', async () => {
-      const { open, work } = await start()
-      const { promise, resolve } = Promise.withResolvers<Payloads['commit']>()
-      const queues = open()
-      await work(queues, { commit: (payload) => (resolve(payload), Promise.resolve(done)) })
-      await queues.wake('commit', { organizationId: '7', importId: '12', chunk: 3 })
-      expect(await promise).toEqual({ organizationId: '7', importId: '12', chunk: 3 })
+  test('has a woken job done', async () => {
+    const { open, work } = await start()
+    const { promise, resolve } = Promise.withResolvers<Payloads['commit']>()
+    const queues = open()
+    await work(queues, { commit: (payload) => (resolve(payload), Promise.resolve(done)) })
+    await queues.wake('commit', { organizationId: '7', importId: '12', chunk: 3 })
+    expect(await promise).toEqual({ organizationId: '7', importId: '12', chunk: 3 })
+  })
+
+  test('has it done by a worker of another process than the one that woke it', async () => {
+    const { open, work } = await start()
+    const { promise, resolve } = Promise.withResolvers<string>()
+    await work(open(), { deliver: ({ organizationId }) => (resolve(organizationId), Promise.resolve(done)) })
+    await open().wake('deliver', { organizationId: '5' })
+    expect(await promise).toBe('5')
+  })
+
+  test('has a job that was woken twice while it waited done once', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    for (const organizationId of ['1', '1', '2', '1']) await queues.wake('deliver', { organizationId })
+    expect(await queues.counts()).toEqual({ stage: 0, commit: 0, deliver: 2, sweep: 0 })
+    const begun: string[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await work(queues, {
+      deliver({ organizationId }) {
+        begun.push(organizationId)
+        if (organizationId === '3') resolve()
+        return Promise.resolve(done)
+      },
     })
+    await queues.wake('deliver', { organizationId: '3' })
+    await promise
+    expect(begun.toSorted()).toEqual(['1', '2', '3'])
+  })
 
-    test('has it done by a worker of another process than the one that woke it', async () => {
-      const { open, work } = await start()
-      const { promise, resolve } = Promise.withResolvers<string>()
-      await work(open(), { deliver: ({ organizationId }) => (resolve(organizationId), Promise.resolve(done)) })
-      await open().wake('deliver', { organizationId: '5' })
-      expect(await promise).toBe('5')
-    })
-
-    test('has a job that was woken twice while it waited done once', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      for (const organizationId of ['1', '1', '2', '1']) await queues.wake('deliver', { organizationId })
-      expect(await queues.counts()).toEqual({ stage: 0, commit: 0, deliver: 2, sweep: 0 })
-      const begun: string[] = []
-      const { promise, resolve } = Promise.withResolvers<void>()
-      await work(queues, {
-        deliver({ organizationId }) {
-          begun.push(organizationId)
-          if (organizationId === '3') resolve()
+  test('tries a job that threw again, and tells of it', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    const told: string[] = []
+    let calls = 0
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await work(
+      queues,
+      {
+        stage() {
+          if (++calls === 1) throw new Error('on purpose')
+          resolve()
           return Promise.resolve(done)
         },
-      })
-      await queues.wake('deliver', { organizationId: '3' })
-      await promise
-      expect(begun.toSorted()).toEqual(['1', '2', '3'])
-    })
+      },
+      (job, error) => told.push(`${job}: ${error.message}`),
+    )
+    await queues.wake('stage', { organizationId: '1', importId: '1' })
+    await promise
+    expect(told).toEqual(['stage: on purpose'])
+  })
 
-    test('tries a job that threw again, and tells of it', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      const told: string[] = []
-      let calls = 0
-      const { promise, resolve } = Promise.withResolvers<void>()
-      await work(
-        queues,
-        {
-          stage() {
-            if (++calls === 1) throw new Error('on purpose')
-            resolve()
-            return Promise.resolve(done)
-          },
+  test('comes back to a job that snoozes, as often as it does', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    const told: string[] = []
+    let calls = 0
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await work(
+      queues,
+      {
+        stage() {
+          if (++calls <= 7) return Promise.resolve(snooze(5))
+          resolve()
+          return Promise.resolve(done)
         },
-        (job, error) => told.push(`${job}: ${error.message}`),
-      )
-      await queues.wake('stage', { organizationId: '1', importId: '1' })
-      await promise
-      expect(told).toEqual(['stage: on purpose'])
-    })
+      },
+      (job, error) => told.push(`${job}: ${error.message}`),
+    )
+    await queues.wake('stage', { organizationId: '1', importId: '1' })
+    await promise
+    expect({ calls, told }).toEqual({ calls: 8, told: [] })
+  })
 
-    test('comes back to a job that snoozes, as often as it does', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      const told: string[] = []
-      let calls = 0
-      const { promise, resolve } = Promise.withResolvers<void>()
-      await work(
-        queues,
-        {
-          stage() {
-            if (++calls <= 7) return Promise.resolve(snooze(5))
-            resolve()
-            return Promise.resolve(done)
-          },
-        },
-        (job, error) => told.push(`${job}: ${error.message}`),
-      )
-      await queues.wake('stage', { organizationId: '1', importId: '1' })
-      await promise
-      expect({ calls, told }).toEqual({ calls: 8, told: [] })
-    })
+  test('can wake again what was done', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    const calls: string[] = []
+    await work(queues, { deliver: ({ organizationId }) => (calls.push(organizationId), Promise.resolve(done)) })
+    // While the first is under way its id is taken: woken until it has come twice.
+    while (calls.length < 2) await queues.wake('deliver', { organizationId: '1' })
+    expect(calls.slice(0, 2)).toEqual(['1', '1'])
+  })
 
-    test('can wake again what was done', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      let calls = 0
-      await work(queues, { deliver: () => (calls++, Promise.resolve(done)) })
-      // While the first is under way its id is taken: woken until it has come twice.
-      while (calls < 2) await queues.wake('deliver', { organizationId: '1' })
-      expect(calls).toBeGreaterThanOrEqual(2)
-    })
+  test('counts what is under way', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
+    await work(queues, { deliver: () => (reach(), gate.then(() => done)) })
+    await queues.wake('deliver', { organizationId: '1' })
+    await reached
+    expect((await queues.counts()).deliver).toBe(1)
+    goOn()
+  })
 
-    test('counts what is under way', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
-      const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
-      await work(queues, { deliver: () => (reach(), gate.then(() => done)) })
-      await queues.wake('deliver', { organizationId: '1' })
-      await reached
-      expect((await queues.counts()).deliver).toBe(1)
-      goOn()
-    })
+  test('sweeps once for each time, whoever and however many schedule it', async () => {
+    const { open, work } = await start()
+    const [one, two] = [open(), open()]
+    const EVERY = 100
+    const TICKS = 10
+    const at: number[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const sweep = () => {
+      at.push(performance.now())
+      if (at.length === TICKS) resolve()
+      return Promise.resolve(done)
+    }
+    await work(one, { sweep })
+    await work(two, { sweep })
+    for (const queues of [one, two, one, two]) await queues.keepSweeping(EVERY)
+    await promise
+    // Twice as many would need half of the time.
+    expect(at[TICKS - 1]! - at[0]!).toBeGreaterThan((TICKS - 1) * EVERY * 0.75)
+    expect((await one.counts()).sweep).toBeLessThanOrEqual(2)
+  })
 
-    test('sweeps once for each time, whoever and however many schedule it', async () => {
-      const { open, work } = await start()
-      const [one, two] = [open(), open()]
-      const EVERY = 100
-      const TICKS = 10
-      const at: number[] = []
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const sweep = () => {
-        at.push(performance.now())
-        if (at.length === TICKS) resolve()
-        return Promise.resolve(done)
-      }
-      await work(one, { sweep })
-      await work(two, { sweep })
-      for (const queues of [one, two, one, two]) await queues.keepSweeping(EVERY)
-      await promise
-      // Twice as many would need half of the time.
-      expect(at[TICKS - 1]! - at[0]!).toBeGreaterThan((TICKS - 1) * EVERY * 0.75)
-      expect((await one.counts()).sweep).toBeLessThanOrEqual(2)
+  test('lets the job under way come to its end when it is closed', async () => {
+    const { open, work } = await start()
+    const queues = open()
+    const order: string[] = []
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
+    const workers = await work(queues, {
+      async deliver() {
+        reach()
+        await gate
+        order.push('done')
+        return done
+      },
     })
+    await queues.wake('deliver', { organizationId: '1' })
+    await reached
+    const closed = workers.close().then(() => order.push('closed'))
+    goOn()
+    await closed
+    expect(order).toEqual(['done', 'closed'])
+  })
 
-    test('lets the job under way come to its end when it is closed', async () => {
-      const { open, work } = await start()
-      const queues = open()
-      const order: string[] = []
-      const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
-      const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
-      const workers = await work(queues, {
-        async deliver() {
-          reach()
-          await gate
-          order.push('done')
-          return done
-        },
-      })
-      await queues.wake('deliver', { organizationId: '1' })
-      await reached
-      const closed = workers.close().then(() => order.push('closed'))
-      goOn()
-      await closed
-      expect(order).toEqual(['done', 'closed'])
-    })
+  test('goes on after every connection was cut', async () => {
+    const { place, open, work } = await start()
+    const queues = open()
+    const calls: string[] = []
+    await work(queues, { deliver: ({ organizationId }) => (calls.push(organizationId), Promise.resolve(done)) })
+    await place.cutOff()
+    while (calls.length === 0) await queues.wake('deliver', { organizationId: '1' })
+    expect(calls[0]).toBe('1')
+  })
 
-    test('goes on after every connection was cut', async () => {
-      const { place, open, work } = await start()
-      const queues = open()
-      const { promise, resolve } = Promise.withResolvers<void>()
-      let calls = 0
-      await work(queues, { deliver: () => (++calls && resolve(), Promise.resolve(done)) })
-      await place.cutOff()
-      while (calls === 0) await queues.wake('deliver', { organizationId: '1' })
-      await promise
-      expect(calls).toBeGreaterThan(0)
-    })
+  test('keeps nothing but ids (I5)', async () => {
+    const { place, open } = await start()
+    const queues = open()
+    const id = fc.bigInt(1n, 10n ** 17n).map(String)
+    await fc.assert(
+      fc.asyncProperty(id, id, fc.nat(1_000), async (organizationId, importId, chunk) => {
+        await queues.wake('stage', { organizationId, importId })
+        await queues.wake('commit', { organizationId, importId, chunk })
+        await queues.wake('deliver', { organizationId })
+      }),
+      { numRuns: 10 },
+    )
+    const data = await place.kept()
+    expect(data.length).toBeGreaterThan(20)
+    for (const payload of data) {
+      expect(['organizationId', 'importId', 'chunk']).toEqual(expect.arrayContaining(Object.keys(payload)))
+      for (const value of Object.values(payload)) expect(String(value)).toMatch(/^\d{1,18}$/)
+    }
+  })
 
-    test('keeps nothing but ids (I5)', async () => {
-      const { place, open } = await start()
-      const queues = open()
-      const id = fc.bigInt(1n, 10n ** 17n).map(String)
-      await fc.assert(
-        fc.asyncProperty(id, id, fc.nat(1_000), async (organizationId, importId, chunk) => {
-          await queues.wake('stage', { organizationId, importId })
-          await queues.wake('commit', { organizationId, importId, chunk })
-          await queues.wake('deliver', { organizationId })
-        }),
-        { numRuns: 10 },
-      )
-      const data = await place.kept()
-      expect(data.length).toBeGreaterThan(20)
-      for (const payload of data) {
-        expect(['organizationId', 'importId', 'chunk']).toEqual(expect.arrayContaining(Object.keys(payload)))
-        for (const value of Object.values(payload)) expect(String(value)).toMatch(/^\d{1,18}$/)
-      }
-    })
-
-    test('takes no payload that holds anything else (I5)', async () => {
-      const { place, open } = await start()
-      const queues = open()
-      const words = fc.oneof(fc.constantFrom('ana@acme.example', '', '1 ', '-1', '١'), fc.string().filter((text) => !/^\d{1,18}$/.test(text)))
-      await fc.assert(
-        fc.asyncProperty(fc.constantFrom(...JOB_NAMES), words, async (name, secret) => {
-          await expect(queues.wake(name, { organizationId: '1', importId: secret, chunk: 0 } as never)).rejects.toThrow(TypeError)
-        }),
-        { numRuns: 50 },
-      )
-      await queues.wake('deliver', { organizationId: '1' })
-      expect(await place.kept()).toEqual([{ organizationId: '1' }])
-    })
+  test('takes no payload that holds anything else (I5)', async () => {
+    const { place, open } = await start()
+    const queues = open()
+    const words = fc.oneof(fc.constantFrom('ana@acme.example', '', '1 ', '-1', '١'), fc.string().filter((text) => !/^\d{1,18}$/.test(text)))
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...JOB_NAMES), words, async (name, secret) => {
+        await expect(queues.wake(name, { organizationId: '1', importId: secret, chunk: 0 })).rejects.toThrow(TypeError)
+      }),
+      { numRuns: 50 },
+    )
+    await queues.wake('deliver', { organizationId: '1' })
+    expect(await place.kept()).toEqual([{ organizationId: '1' }])
   })
 }
 
@@ -295,8 +289,8 @@ describe('a queue that is out of reach', () => {
   })
 })
 
-describe('the queue in PostgreSQL', () => {
-  test('holds few connections however many kinds there are, and none once it is closed', async () => {
+describe('the connections of the queue in PostgreSQL', () => {
+  test('are few however many kinds there are, and none once it is closed', async () => {
     const database = await testDatabase()
     await migrateQueues(database.url)
     const administrator = new Client({ connectionString: database.url })
@@ -320,7 +314,7 @@ describe('the queue in PostgreSQL', () => {
     }
   })
 
-  test('is refused nothing by being migrated twice', async () => {
+  test('are not needed for long to migrate it, which twice is as once', async () => {
     const database = await testDatabase()
     try {
       await migrateQueues(database.url)
