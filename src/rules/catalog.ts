@@ -3,7 +3,7 @@
  * docs/errors.md lists the same table and a test holds the two together.
  * {name} stands for a detail given with the problem; {column} and {value} are always there for row issues.
  */
-import type { IssueDetail } from './problem.ts'
+import type { IssueDetail } from './detail.ts'
 
 export type Severity = 'error' | 'warning'
 

@@ -1,7 +1,7 @@
 import type { IssueCode } from './catalog.ts'
+import type { IssueDetail } from './detail.ts'
 
-/** What a message needs to be told in full: the offending character, the nearest known value, a count. Never a secret. */
-export type IssueDetail = Readonly<Record<string, string | number>>
+export type { IssueDetail } from './detail.ts'
 
 /**
  * How a rule tells of a problem. Rules return the normalized value, or null where an error stops it;

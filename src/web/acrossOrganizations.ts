@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../entities/database.ts'
 import { listOrganizations, readOrganization } from '../organizations/organizations.ts'
 import type { Organization } from '../organizations/organizations.ts'
 import { PageRefused } from './errors.ts'
-import type { Section } from './startConsole.ts'
+import type { Section } from './parts.ts'
 
 /** What to type where there is no organization yet. */
 export const FIRST_ORGANIZATION = './muster organization apply acme.organization.json'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ConsoleParts, PageSender, Section } from './startConsole.ts'
+import type { ConsoleParts, PageSender, Section } from './parts.ts'
 import { ForeignHost } from './guard.ts'
 import { wordsOf } from './show.ts'
 

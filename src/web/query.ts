@@ -1,5 +1,5 @@
 import { PageRefused } from './errors.ts'
-import type { Section } from './startConsole.ts'
+import type { Section } from './parts.ts'
 
 /** A query's value: '' and repeated names count as not given. */
 export function textOf(query: unknown, name: string): string | null {

@@ -14,37 +14,12 @@ import { overviewRoutes } from './pages/overview.ts'
 import { loadPages } from './render.ts'
 import type { Render } from './render.ts'
 import { showCount } from './show.ts'
-
-export type ConsoleParts = {
-  database: Database
-  /** MUSTER_HOME, where the built-in mailbox is; null where mail goes to a mail server. */
-  mailboxHome: string | null
-  /** 0 = any that is free. */
-  port: number
-  /** Told of what goes wrong. Default: nobody. */
-  log?: { error(details: object, message: string): void }
-  /** Jobs waiting or being done, by kind, as far as the caller has a queue. */
-  readCounts?: () => Promise<Readonly<Record<string, number>>>
-}
+import type { ConsoleParts, PageParts, PageSender, Section } from './parts.ts'
 
 export type RunningConsole = {
   /** http://127.0.0.1:port, without a slash at its end. */
   url: string
   close(): Promise<void>
-}
-
-/** The parts of the navigation. */
-export type Section = 'overview' | 'imports' | 'deliveries' | 'mailbox'
-
-/** What a page is drawn into: its title, where it stands, and whether part of it is fetched again and again. */
-export type Chrome = { title: string; section: Section | null; live?: boolean }
-
-/** What routes need. */
-export type PageParts = Pick<ConsoleParts, 'database' | 'mailboxHome' | 'readCounts'> & {
-  /** Sends a whole page. */
-  page: (reply: FastifyReply, template: string, chrome: Chrome, view: object) => Promise<FastifyReply>
-  /** Sends a part of a page, for htmx. */
-  fragment: (reply: FastifyReply, template: string, view: object) => FastifyReply
 }
 
 const HOST = '127.0.0.1'
@@ -89,8 +64,6 @@ export async function buildConsole(parts: ConsoleParts): Promise<FastifyInstance
   for (const addRoutes of [overviewRoutes, importRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
   return app
 }
-
-export type PageSender = Pick<PageParts, 'page' | 'fragment'>
 
 function pageSender(database: Database, render: Render, assets: Assets): PageSender {
   const html = (reply: FastifyReply, text: string): FastifyReply => reply.type('text/html; charset=utf-8').send(text)

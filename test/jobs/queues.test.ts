@@ -63,8 +63,12 @@ const only = (handlers: Partial<Handlers>): Handlers => {
   return { stage: never, commit: never, deliver: never, sweep: never, ...handlers }
 }
 
-describe('the queue in PostgreSQL', () => conforms(onPostgres))
-describe.skipIf(skipWithout('redis'))('the queue in Redis', () => conforms(onRedis))
+describe('the queue in PostgreSQL', () => {
+  conforms(onPostgres)
+})
+describe.skipIf(skipWithout('redis'))('the queue in Redis', () => {
+  conforms(onRedis)
+})
 
 /** What holds of the queue wherever it lives. */
 function conforms(begin: () => Promise<Place>): void {

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Database } from '../../src/entities/database.ts'
 import { buildConsole } from '../../src/web/startConsole.ts'
-import type { ConsoleParts } from '../../src/web/startConsole.ts'
+import type { ConsoleParts } from '../../src/web/parts.ts'
 import { testDatabase } from '../support/services.ts'
 
 export type Page = {

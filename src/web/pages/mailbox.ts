@@ -5,7 +5,7 @@ import { PageRefused } from '../errors.ts'
 import { guardMail } from '../guard.ts'
 import { idOf, queryOf } from '../query.ts'
 import { showInstant, showNumber, wordsOf } from '../show.ts'
-import type { PageParts } from '../startConsole.ts'
+import type { PageParts } from '../parts.ts'
 
 /** Lines of a page. */
 const SHOWN = 50
