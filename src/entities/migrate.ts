@@ -10,7 +10,7 @@ export class MigrationRefused extends Error {
 
   constructor(who: { user: string; database: string; version: number }, cause: Error) {
     super(
-      `The database user ${who.user} may not bring ${who.database} to this version: ${cause.message.split(' - ').at(-1)}. ` +
+      `The database user ${who.user} may not bring ${who.database} to this version: ${cause.message.split('\n')[0]!.split(' - ').at(-1)}. ` +
         'Nothing was changed. Have an administrator of the server run this once, and migrate again:\n' +
         [
           `do $$ begin create role ${APP_ROLE} nologin; exception when duplicate_object then null; end $$;`,

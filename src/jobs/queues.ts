@@ -137,8 +137,15 @@ export function openQueues(settings: QueueSettings): Queues {
       await write().catch((error: { code?: string }) => (error.code === DEADLOCK ? write() : Promise.reject(error as Error)))
     },
     async work(handlers, onFailure) {
+      const underWay = new Set<Promise<unknown>>()
       const workers = JOB_NAMES.map((name) => {
-        const worker = open.worker(name, (job, token, signal) => doJob(handlers, name, job, token, signal))
+        const worker = open.worker(name, (job, token, signal) => {
+          const work = doJob(handlers, name, job, token, signal)
+          underWay.add(work)
+          const forget = (): void => void underWay.delete(work)
+          work.then(forget, forget)
+          return work
+        })
         worker.on('error', settings.onError)
         worker.on('failed', (_job, error) => onFailure(name, error))
         return worker
@@ -146,7 +153,13 @@ export function openQueues(settings: QueueSettings): Queues {
       await Promise.all(workers.map((worker) => worker.waitUntilReady()))
       return {
         async close() {
-          await Promise.all(workers.map((worker) => worker.close()))
+          const closed = Promise.all(workers.map((worker) => worker.close()))
+          closed.catch(() => undefined)
+          while (underWay.size > 0) await Promise.allSettled(underWay)
+          // What is left to do is to say so to the queue, and one that is out of reach would keep the process from its end.
+          const { promise: silence, resolve } = Promise.withResolvers<void>()
+          const timer = setTimeout(resolve, PATIENCE_MS)
+          await Promise.race([closed, silence]).finally(() => clearTimeout(timer))
         },
       }
     },
@@ -215,14 +228,21 @@ function onRedis(redisUrl: string): Backend {
   // Null: a worker waits for a Redis that is away instead of giving up.
   const waiting = new Redis(redisUrl, { maxRetriesPerRequest: null })
   const asking = new Redis(redisUrl, { maxRetriesPerRequest: 3 })
-  for (const redis of [waiting, asking]) redis.on('error', () => undefined)
+  const connections = new Set([waiting, asking])
+  for (const redis of connections) redis.on('error', () => undefined)
+  // Each worker makes itself another one to wait on. One that is just reconnecting when its worker is closed would stay.
+  const duplicate = waiting.duplicate.bind(waiting)
+  waiting.duplicate = (...overrides) => {
+    const made = duplicate(...overrides)
+    connections.add(made)
+    return made
+  }
   return {
     queue: (name) => new Queue(name, { connection: asking, prefix: PREFIX }),
     worker: (name, processor) => new Worker(name, processor, { ...WORKER_OPTIONS, connection: waiting, prefix: PREFIX, concurrency: CONCURRENCY[name] }),
     reachable: () => ['wait', 'connecting', 'connect', 'ready'].includes(asking.status),
     close() {
-      waiting.disconnect()
-      asking.disconnect()
+      for (const redis of connections) redis.disconnect()
       return Promise.resolve()
     },
   }

@@ -14,7 +14,8 @@ export class Roles extends Migration {
       exception when duplicate_object or unique_violation then null; end $$`)
       // Set, not inherited: what the role may do is done only by who takes it on. Before PostgreSQL 16 there is no telling them apart.
       this.addSql(`do $$ begin
-        if current_setting('server_version_num')::int < 160000 then execute format('grant ${role} to %I', current_user);
+        if current_setting('server_version_num')::int < 160000 then
+          if not pg_has_role(current_user, '${role}', 'member') then execute format('grant ${role} to %I', current_user); end if;
         elsif not pg_has_role(current_user, '${role}', 'set') then execute format('grant ${role} to %I with inherit false, set true', current_user);
         end if;
       end $$`)
