@@ -18,7 +18,7 @@ const faultsOf = (environment: Environment): readonly string[] => {
 describe('the settings', () => {
   test('need none: everything is embedded, below the checkout', () => {
     expect(readConfig({})).toEqual({
-      databaseUrl: null, redisUrl: null, smtpUrl: null, home: join(import.meta.dirname, '..', '.muster'), port: 3000,
+      databaseUrl: null, redisUrl: null, smtpUrl: null, home: join(import.meta.dirname, '..', '.muster'), port: 3000, portIsDefault: true,
       publicUrl: null, secret: null, logLevel: 'info', failpoint: null,
     })
   })
@@ -28,7 +28,7 @@ describe('the settings', () => {
       DATABASE_URL: 'postgres://u:p@db:5432/muster', REDIS_URL: 'rediss://cache:6379/2', SMTP_URL: 'smtps://u:p@mail:465', MUSTER_HOME: '/srv/muster',
       PORT: '0', PUBLIC_URL: 'https://onboarding.example.com/x/', MUSTER_SECRET: SECRET, LOG_LEVEL: 'debug',
     })).toEqual({
-      databaseUrl: 'postgres://u:p@db:5432/muster', redisUrl: 'rediss://cache:6379/2', smtpUrl: 'smtps://u:p@mail:465', home: '/srv/muster', port: 0,
+      databaseUrl: 'postgres://u:p@db:5432/muster', redisUrl: 'rediss://cache:6379/2', smtpUrl: 'smtps://u:p@mail:465', home: '/srv/muster', port: 0, portIsDefault: false,
       publicUrl: 'https://onboarding.example.com/x', secret: SECRET, logLevel: 'debug', failpoint: null,
     })
   })

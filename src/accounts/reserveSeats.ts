@@ -8,8 +8,7 @@ export function countSeats(tx: Transaction, importId: string, users: string): Pr
   return tx.query<SeatCount>(
     `select l.name as license, n.needed, (l.seats - (select count(*) from users u where u.license_id = l.id and u.state = 'active')
        - (select coalesce(sum(s.seats), 0) from seat_reservations s where s.license_id = l.id and s.import_id <> $1))::int as free
-     from (select p.license_id, count(*)::int as needed from ${users} p left join users u on u.id = p.user_id
-           where p.fate = 'create' or p.fate = 'update' and u.license_id is distinct from p.license_id group by 1) n
+     from (select p.license_id, count(*)::int as needed from ${users} p where p.takes_seat and p.fate in ('create', 'update') group by 1) n
      join licenses l on l.id = n.license_id where l.seats is not null order by l.id`,
     [importId],
   )

@@ -16,6 +16,9 @@ export type Context = {
 }
 
 /** What a command works with; nothing is read or opened before it asks. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** The context of one command line. */
 export function contextOf(out: Output, environment: Environment): Context {
   let config: Config | undefined
   const read = (): Config => (config ??= readConfig(environment))
@@ -28,9 +31,16 @@ export function contextOf(out: Output, environment: Environment): Context {
     log,
     async with(work) {
       const installation = await openInstallation(read(), log(), { quiet: (line) => out.progress(line) })
+      const leave = (): void => {
+        process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
+        out.remark('Ending in order; what was taken in is kept, and goes on with the next command or ./muster up.')
+        void installation.close().finally(() => process.exit(130))
+      }
+      for (const signal of ENDING) process.once(signal, leave)
       try {
         return await work(installation)
       } finally {
+        for (const signal of ENDING) process.off(signal, leave)
         await installation.close()
         out.settle()
       }
@@ -39,16 +49,13 @@ export function contextOf(out: Output, environment: Environment): Context {
 }
 
 /**
- * Sees to it that somebody works: embedded, and with nobody else there, this process does.
- * Says so where the operator has to start one.
- * @returns whether it is this process that works, so that it has to stay until the work is done
+ * Sees to it that somebody works. Embedded, this process does, others or not: whoever else works may end at any moment.
+ * Says so where the operator has to start a worker.
+ * @returns whether nobody else works, so that this process has to stay until the mails have gone, too
  */
 export async function ensureWorker(installation: Installation, out: Output): Promise<boolean> {
-  if (await workerSeen(installation.database)) return false
-  if (!installation.embedded) {
-    out.remark('No worker is running: the work waits until one is started (node worker.ts).')
-    return false
-  }
-  await installation.startWorker()
-  return true
+  const others = await workerSeen(installation.database)
+  if (installation.embedded) await installation.startWorker()
+  else if (!others) out.remark('No worker is running: the work waits until one is started (node worker.ts).')
+  return installation.embedded && !others
 }

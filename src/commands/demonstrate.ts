@@ -4,7 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImportReport } from '../importers/importReport.ts'
 import { DEFAULT_OPTIONS, receiveFile } from '../importers/receive.ts'
-import { applyDeclaration } from '../organizations/apply.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { Database } from '../entities/database.ts'
+import { applyDeclaration, describe } from '../organizations/apply.ts'
+import { parseDeclaration } from '../organizations/declaration.ts'
 import { listOrganizations } from '../organizations/organizations.ts'
 import { followDeliveries, followImport } from './followImport.ts'
 import type { Installation } from './installation.ts'
@@ -16,16 +19,17 @@ const DECLARATION = 'acme.organization.json'
 const FILES = ['people.xlsx', 'contractors.csv']
 
 /**
- * Shows what Muster does, in an installation where nobody has declared anything of their own: an organization, a workbook, a CSV,
+ * Shows what Muster does, in an installation where nobody has declared anything of their own and no mail server is named: an organization, a workbook, a CSV,
  * and their mails in the mailbox. What was shown before is not done again; what a crash left half done is finished.
  * @returns the imports made now; empty where there was nothing to show
  */
 export async function demonstrate(installation: Installation, out: Output): Promise<ImportReport[]> {
-  const { database, queues } = installation
-  const declaration = JSON.parse(await readFile(join(FOLDER, DECLARATION), 'utf8')) as { key: string }
-  const others = (await listOrganizations(database)).filter(({ key }) => key !== declaration.key)
-  if (others.length > 0) return []
-  const { id: organizationId } = await applyDeclaration(database, declaration)
+  const { database, queues, config } = installation
+  // Its people are nobody's: no mail server is to hear of them.
+  if (config.smtpUrl !== null) return []
+  const declaration: unknown = JSON.parse(await readFile(join(FOLDER, DECLARATION), 'utf8'))
+  const organizationId = await demonstrationOrganization(database, declaration)
+  if (organizationId === null) return []
   const known = await database.tenant(organizationId, (tx) => tx.query<{ hash: string }>('select file_hash as hash from imports'))
   const reports: ImportReport[] = []
   for (const name of FILES) {
@@ -39,4 +43,14 @@ export async function demonstrate(installation: Installation, out: Output): Prom
     reports.push(report)
   }
   return reports
+}
+
+/** The organization of the demonstration: made where there is none at all, found where it is as it was made. Never laid over one of the operator's. */
+async function demonstrationOrganization(database: Database, input: unknown): Promise<string | null> {
+  const [only, ...others] = await listOrganizations(database)
+  if (!only) return (await applyDeclaration(database, input)).id
+  const declaration = parseDeclaration(input)
+  if (others.length > 0 || only.key !== declaration.key) return null
+  const there = await database.tenant(only.id, describe)
+  return isDeepStrictEqual(parseDeclaration(there), declaration) ? only.id : null
 }

@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { rename, stat, unlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Writable } from 'node:stream'
@@ -15,6 +15,7 @@ import { ensureWorker, type Context } from './context.ts'
 import { CommandRefused, findImport } from './find.ts'
 import { followDeliveries, followImport, fullReport } from './followImport.ts'
 import type { Installation } from './installation.ts'
+import { openToWrite } from './openToWrite.ts'
 import { readWish } from './readWish.ts'
 import { count, EXIT, inert, number, table, type ExitStatus, type Output } from './output.ts'
 import { showImport } from './showImport.ts'
@@ -75,7 +76,14 @@ async function print(installation: Installation, organization: string, report: I
   showImport(report, plan, out)
 }
 
-const exitOf = (report: ImportReport): ExitStatus => (report.state === 'failed' || report.state === 'cancelled' ? EXIT.refused : report.totals.rejected + report.totals.held > 0 ? EXIT.partly : EXIT.done)
+/** Warnings of rows whose mail was asked for and is not owed. */
+const NOT_OWED = new Set(['delivery.sso', 'delivery.not_invitable', 'license.awaiting'])
+
+function exitOf(report: ImportReport): ExitStatus {
+  if (report.state === 'failed' || report.state === 'cancelled') return EXIT.refused
+  const partly = report.totals.rejected + report.totals.held + report.users.withoutSeat > 0 || report.issues.some(({ code }) => NOT_OWED.has(code))
+  return partly ? EXIT.partly : EXIT.done
+}
 
 /** `muster import commit ID`: carries out exactly the plan that was previewed. */
 export function commitImport(context: Context, id: string): Promise<ExitStatus> {
@@ -138,8 +146,9 @@ export function writeImportErrors(context: Context, id: string, flags: { output?
     }
     // Written beside and renamed: a reader finds the whole file or none.
     const part = `${path}.part`
+    const file = await openToWrite(part, path)
     try {
-      const returned = await writeErrors(database, organization, stored, createWriteStream(part, { mode: 0o600 }))
+      const returned = await writeErrors(database, organization, stored, file.createWriteStream())
       await rename(part, path)
       if (out.json) out.data({ file: path, ...returned })
       else out.say(returned.rows === 0 ? `Import ${id} rejected no row; ${inert(path)} holds the header alone.` : `${count(returned.rows, 'row')} with ${count(returned.issues, 'problem')} written to ${inert(path)}. Mend them and take that file in.`)

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
+import { homeSecret, openHome } from '../embedded/home.ts'
 import { startMailbox } from '../embedded/mailbox.ts'
 import { acquireEmbeddedPostgres } from '../embedded/postgres.ts'
 import { Database } from '../entities/database.ts'
@@ -48,6 +50,7 @@ export async function openInstallation(config: Config, log: Logger, options: { m
     const embedded = config.databaseUrl === null
     let databaseUrl = config.databaseUrl
     if (databaseUrl === null) {
+      homeSecret(openHome(config.home), randomBytes)
       const postgres = await acquireEmbeddedPostgres(config.home, { log: options.quiet ?? ((line) => log.info(line)) })
       closing.push(() => postgres.release())
       databaseUrl = postgres.databaseUrl

@@ -1,10 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { writeTemplate } from '../importers/template.ts'
 import { applyDeclaration, describe } from '../organizations/apply.ts'
 import { declareCatalog, loadCatalog } from '../organizations/catalog.ts'
 import { listOrganizations, organizationId, readOrganization } from '../organizations/organizations.ts'
 import type { Context } from './context.ts'
 import { CommandRefused } from './find.ts'
+import { openToWrite } from './openToWrite.ts'
 import { count, EXIT, inert, table, type ExitStatus } from './output.ts'
 
 /** `muster organization apply FILE.json` */
@@ -65,7 +66,12 @@ export function writeOrganizationTemplate(context: Context, key: string, flags: 
       return writeTemplate({ organization, settings, catalog: declareCatalog(await loadCatalog(tx)) })
     })
     const path = flags.output ?? `${key}-people.xlsx`
-    await writeFile(path, bytes)
+    const file = await openToWrite(path)
+    try {
+      await file.writeFile(bytes)
+    } finally {
+      await file.close()
+    }
     if (context.out.json) context.out.data({ file: path, bytes: bytes.length })
     else context.out.say(`${inert(path)} is the template of ${key}. Fill in the sheet People, then: ./muster import ${inert(path)} --organization ${key} --preview`)
     return EXIT.done

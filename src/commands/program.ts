@@ -30,7 +30,9 @@ export async function runCommand(argv: readonly string[], environment: Environme
     await program.parseAsync(withImpliedWords(argv))
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? EXIT.done : EXIT.usage
+    if (error.exitCode === 0) return EXIT.done
+    if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'usage.wrong', message: error.message.replace(/^error: /, ''), hint: '--help shows what is possible.' } })}\n`)
+    return EXIT.usage
   }
   if (!chosen) return EXIT.usage
   process.stdout.on('error', readOn)

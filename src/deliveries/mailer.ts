@@ -133,7 +133,12 @@ export class Mailer {
 
   /** Ends all connections, the idle ones politely. What is still being sent is cut off. */
   async close(): Promise<void> {
-    await Promise.all([...this.#lines].map((line) => (this.#idle.includes(line) ? this.#quit(line) : this.#drop(line))))
+    await Promise.all(
+      [...this.#lines].map(async (line) => {
+        if (this.#idle.includes(line)) await this.#quit(line)
+        else this.#drop(line)
+      }),
+    )
   }
 
   async #transact(line: Line, envelope: Envelope, bytes: Buffer, gate: Gate): Promise<{ outcome: Outcome; asked: boolean }> {

@@ -11,8 +11,11 @@ export function owedPurpose(settings: Settings, wish: DeliveryWish): string {
   return `nullif(coalesce(r.delivery, '${settings.defaults.delivery}'), 'none')`
 }
 
-/** An import's checked rows, its plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at). */
-export type OwingTables = { rows: string; plan: string; users: string }
+/**
+ * An import's checked rows, its plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at), and of mails
+ * that earlier imports hold and this one lets go (row, delivery_id, send_at).
+ */
+export type OwingTables = { rows: string; plan: string; users: string; held: string }
 
 /** SQL over a planned user `p`: the state its mail begins in, and from when. The row's own Send Date wins over the import's wish. */
 function beginning(wish: DeliveryWish): { state: string; sendAt: string } {
@@ -41,22 +44,32 @@ export async function oweDeliveries(tx: Transaction, importId: string, tables: O
       bounds,
     )
   }
-  if (letsGo(wish)) {
-    await tx.run(
-      `update deliveries d set state = 'scheduled', send_at = ${sendAt.replaceAll('p.send_at', 'h.send_at')}, import_id = ${importId}, reason = null, updated_at = now()
-       from (${heldOfKnownPeople(tables)} and p.row between $1 and $2) h where d.id = h.id`,
-      bounds,
-    )
-  }
+  await tx.run(
+    `update deliveries d set state = 'scheduled', send_at = coalesce(h.send_at, ${letGoAt(wish)}), import_id = ${importId}, reason = null, updated_at = now()
+     from ${tables.held} h where h.row between $1 and $2 and d.id = h.delivery_id and d.state = 'held'`,
+    bounds,
+  )
 }
 
-/** An import with `--delivery now` or a date also lets go what earlier imports held for the people in its file. */
-const letsGo = (wish: DeliveryWish): boolean => wish.kind === 'now' || wish.kind === 'at'
+/** From when a held mail without a date of its own may go. */
+const letGoAt = (wish: DeliveryWish): string => (wish.kind === 'at' ? `'${new Date(wish.instant).toISOString()}'::timestamptz` : 'now()')
 
-const heldOfKnownPeople = (tables: OwingTables): string =>
-  `select d.id, coalesce(r.send_at, d.send_at) as send_at from ${tables.plan} p join ${tables.rows} r on r.row = p.row
-   join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
-   where p.fate in ('update', 'unchanged') and d.state = 'held' and r.delivery is distinct from 'none'`
+/**
+ * Plans which mails of known people the import lets go: under `--delivery now` or a date all that earlier imports hold for the people in its
+ * file, otherwise those to whom a row gives a Send Date. What is confirmed is this list; a commit lets go nothing else (spec E1).
+ */
+export async function planHeld(tx: Transaction, tables: OwingTables, wish: DeliveryWish): Promise<void> {
+  await tx.run(`drop table if exists ${tables.held}`)
+  await tx.run(`create table ${tables.held} (row integer not null, delivery_id bigint not null, send_at timestamptz) with (autovacuum_enabled = off)`)
+  if (wish.kind === 'none') return
+  const all = wish.kind === 'now' || wish.kind === 'at'
+  await tx.run(
+    `insert into ${tables.held}
+     select p.row, d.id, coalesce(r.send_at, d.send_at) from ${tables.plan} p join ${tables.rows} r on r.row = p.row
+     join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
+     where p.fate in ('update', 'unchanged') and d.state = 'held' and r.delivery is distinct from 'none' ${all ? '' : 'and r.send_at is not null'}`,
+  )
+}
 
 /** What a plan owes, for people to confirm: interface.md's `deliveries` of an import. What was held for people in the file counts where it is let go. */
 export async function countOwed(tx: Transaction, tables: OwingTables, wish: DeliveryWish): Promise<{ owed: number; scheduled: number; notOwed: number }> {
@@ -67,8 +80,8 @@ export async function countOwed(tx: Transaction, tables: OwingTables, wish: Deli
        count(*) filter (where p.purpose is null)::int as "notOwed"
      from ${tables.users} p where p.fate = 'create'`,
   )
-  const letGo = letsGo(wish) ? (await tx.query<{ count: number }>(`select count(*)::int as count from (${heldOfKnownPeople(tables)}) h`))[0]!.count : 0
-  return { owed: row!.owed + letGo, scheduled: row!.scheduled + letGo, notOwed: row!.notOwed }
+  const [letGo] = await tx.query<{ count: number }>(`select count(*)::int as count from ${tables.held}`)
+  return { owed: row!.owed + letGo!.count, scheduled: row!.scheduled + letGo!.count, notOwed: row!.notOwed }
 }
 
 /** What a committed import owed, counted from the ledger. `notOwed` of its new users were owed nothing. */

@@ -20,7 +20,7 @@ export class DeliveryRefused extends Error {
  */
 export function releaseHeld(tx: Transaction, { sendAt, ...selection }: Selection & { sendAt: Date | null }): Promise<number> {
   return tx.run(
-    `update deliveries set state = 'scheduled', send_at = coalesce($3, send_at, now()), reason = null, updated_at = now()
+    `update deliveries set state = 'scheduled', send_at = coalesce(send_at, $3, now()), reason = null, updated_at = now()
      where state = 'held' and (import_id = $1 or id = any ($2::bigint[]))`,
     ['importId' in selection ? selection.importId : null, 'ids' in selection ? [...selection.ids] : [], sendAt],
   )

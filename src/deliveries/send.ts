@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../entities/database.ts'
 import type { DeliveryPurpose } from '../entities/states.ts'
-import type { PurposeVariables } from '../templates/purposes.ts'
 import { render, type Templates } from '../templates/render.ts'
 import { claimDue } from './claim.ts'
 import type { Claimed, Composers } from './compose.ts'
@@ -146,7 +145,7 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
   try {
     // Some are composed, their passwords hashed, while others are on the wire.
     await Promise.all(Array.from({ length: mailer.connections * 3 + 2 }, lane))
-    await refill
+    await Promise.resolve(refill)
     await Promise.all(queue.splice(0).map(({ claimed }) => settle(claimed, { is: 'giveBack', reason: 'not begun' })))
   } finally {
     clearInterval(heartbeat)
@@ -223,7 +222,7 @@ async function pauseMail({ database, log, loginRetrySeconds }: SendParts, words:
 async function prepare({ composers, templates, defaultFrom, random }: SendParts, claimed: Claimed) {
   const { purpose, organization } = claimed
   const { variables, secret, sealed } = await composers[purpose]!.compose(claimed)
-  const content = render<typeof purpose>(templates, purpose, organization.language, variables as PurposeVariables[typeof purpose])
+  const content = render<typeof purpose>(templates, purpose, organization.language, variables)
   const from = organization.settings.mail.from ?? defaultFrom
   const domain = addressOf(from).split('@')[1]!
   const messageId = `<${claimed.id}.${claimed.epoch}.${claimed.attempt}.${Buffer.from(random(9)).toString('hex')}@${domain}>`

@@ -15,6 +15,7 @@ export const Delivery = defineEntity({
   indexes: [
     { name: 'deliveries_due', expression: "create index deliveries_due on deliveries (organization_id, send_at, id) where state = 'scheduled'" },
     { name: 'deliveries_leased', expression: "create index deliveries_leased on deliveries (lease_until) where state in ('queued', 'sending')" },
+    { name: 'deliveries_mendable', expression: "create index deliveries_mendable on deliveries (send_at) where state = 'held' and reason = 'not_loginable'" },
     { name: 'deliveries_import', properties: ['import'] },
   ],
   properties: {

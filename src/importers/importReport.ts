@@ -165,16 +165,51 @@ export type PlannedRow = {
 
 /** The plan row by row (spec E1), from behind row `after`. */
 export async function readPlan(tx: Transaction, importId: string, page: { after: number; limit: number; fates?: readonly string[] }): Promise<PlannedRow[]> {
-  const field = (name: string, column: string): string => `case when r.${column} is not null and r.${column} is distinct from c.${column} then jsonb_build_object('${name}', jsonb_build_object('old', c.${column}, 'new', r.${column})) else '{}'::jsonb end`
   return tx.query<PlannedRow>(
     `select p.row, p.fate, case when p.fate <> 'create' then p.contact_id::text end as "contactId", concat_ws(' ', r.first_name, r.last_name) as name,
-       case when p.fate in ('update', 'held') then ${field('externalId', 'external_id')} || ${field('firstName', 'first_name')} || ${field('lastName', 'last_name')} || ${field('email', 'email')} || ${field('phone', 'phone')}
-            else '{}'::jsonb end as changes,
-       case when u.fate = 'create' then u.username end as username, u.purpose as mail
+       case when p.fate in ('update', 'held') then ${CONTACT_CHANGES} else '{}'::jsonb end || case when u.fate = 'update' then ${USER_CHANGES} else '{}'::jsonb end as changes,
+       case when u.fate in ('create', 'update') then u.username end as username, u.purpose as mail
      from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
      left join ${planTable(importId)}_users u on u.row = p.row
+     left join users x on x.id = u.user_id
      left join contacts c on c.id = p.contact_id
      where p.row > $1 and ($3::text[] is null or p.fate = any ($3)) order by p.row limit $2`,
     [page.after, page.limit, page.fates ?? null],
   )
 }
+
+/** SQL: a field with its old and new value, where they differ. */
+const change = (name: string, before: string, after: string): string => `case when (${after}) is distinct from (${before}) then jsonb_build_object('${name}', jsonb_build_object('old', ${before}, 'new', ${after})) else '{}'::jsonb end`
+
+/** SQL over a staged row r and its contact c; a blank that clears is a change to nothing. */
+const contactField = (name: string, column: string): string => change(name, `c.${column}`, `case when '${column}' = any (r.clears) then null else coalesce(r.${column}, c.${column}) end`)
+
+const CONTACT_CHANGES = [
+  contactField('externalId', 'external_id'),
+  contactField('firstName', 'first_name'),
+  contactField('lastName', 'last_name'),
+  contactField('email', 'email'),
+  contactField('phone', 'phone'),
+  change('state', 'c.state', "case when p.reactivate then 'active' else c.state end"),
+  `coalesce((select jsonb_object_agg(a.key, jsonb_build_object('old', c.attributes ->> a.key, 'new', a.value)) from jsonb_each_text(r.attributes) a where a.value is distinct from c.attributes ->> a.key), '{}')`,
+  `case when r.customer_id is not null and not exists (select from contact_customers l where l.contact_id = c.id and l.customer_id = r.customer_id)
+     then jsonb_build_object('customer', jsonb_build_object('old', (select string_agg(k.name, '; ' order by k.name) from contact_customers l join customers k on k.id = l.customer_id where l.contact_id = c.id),
+       'new', (select k.name from customers k where k.id = r.customer_id))) else '{}'::jsonb end`,
+].join(' || ')
+
+const named = (table: string, id: string): string => `(select n.name from ${table} n where n.id = ${id})`
+const allNamed = (table: string, ids: string): string => `(select string_agg(n.name, '; ' order by n.name) from ${table} n where n.id = any (${ids}))`
+const security = (name: string, column: string): string => change(name, named('security_groups', `x.${column}`), named('security_groups', `coalesce(r.${column}, x.${column})`))
+
+/** SQL over a planned user u, the user x as it is, and the staged row r. */
+const USER_CHANGES = [
+  change('username', 'x.username', 'coalesce(u.username, x.username)'),
+  change('license', named('licenses', 'x.license_id'), named('licenses', 'u.license_id')),
+  change('profile', named('profiles', 'x.profile_id'), named('profiles', 'u.profile_id')),
+  change('groups', allNamed('user_groups', 'array(select m.group_id from user_group_members m where m.user_id = x.id)'), allNamed('user_groups', 'coalesce(u.group_ids, array(select m.group_id from user_group_members m where m.user_id = x.id))')),
+  `case when u.role_ids is not null then ${change('roles', allNamed('roles', 'array(select l.role_id from user_roles l where l.user_id = x.id and (r.product_ids is null and l.product_id is null or l.product_id = any (r.product_ids)))'), allNamed('roles', 'u.role_ids'))} else '{}'::jsonb end`,
+  security('company', 'company_id'),
+  security('businessUnit', 'business_unit_id'),
+  security('department', 'department_id'),
+  security('location', 'location_id'),
+].join(' || ')

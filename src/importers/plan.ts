@@ -81,8 +81,8 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
       : '',
   ].join('\n')
 
-  const mailOfAnother = byId && byMail ? 'c.id is not null and m.id is not null and m.id <> c.id' : 'false'
-  const idOfAnother = byId && byMail ? 'c.id is null and m.id is not null and r.external_id is not null and m.external_id is not null' : 'false'
+  const mailOfAnother = byId && byMail ? 'c.id is not null and m.id is not null and m.id <> c.id and m.external_id is null' : 'false'
+  const idOfAnother = byId && byMail ? 'm.id is not null and m.id is distinct from c.id and r.external_id is not null and m.external_id is not null' : 'false'
   const newMail = byId && byMail ? 'c.id is not null and c.email_key is not null and r.email_key is not null and c.email_key <> r.email_key' : 'false'
   const wasMailed = byId ? `exists (select from users u join deliveries d on d.user_id = u.id where u.contact_id = c.id and d.state in ('sending', 'sent', 'unknown', 'bounced'))` : 'false'
   const inactive = `${t('state')} = 'inactive'`
@@ -127,7 +127,7 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
       from ${rowsTable(importId)} r
       left join duplicate_rows d on d.row = r.row
       ${joins}
-      offset 0
+      order by r.row offset 0
     ) planned`
 }
 

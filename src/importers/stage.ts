@@ -14,7 +14,7 @@ import { isExampleRow } from './template/identity.ts'
 import { RowValidator } from './validateRow.ts'
 
 /** Times a file may take its worker with it, or fail without a reason that is told, before it is put aside (faults.md 42). */
-const MOST_ATTEMPTS = 3
+const MOST_ATTEMPTS = 2
 /** Seconds for which a worker that staged is believed alive without a sign. */
 const LEASE_SECONDS = 60
 /** Characters of lines handed to COPY at once. */
@@ -122,7 +122,7 @@ export async function stageRows(database: Database, organizationId: string, stag
 
 /** Removes what staging left; harmless where there is nothing. */
 export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users`)
+  await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users, ${planTable(importId)}_held`)
 }
 
 /**
@@ -130,7 +130,7 @@ export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string
  * What is left so is found by the sweep.
  */
 export async function dropIdleStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`]
+  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`]
   await tx.run(`do $$
     declare name text;
     begin

@@ -56,7 +56,7 @@ async function applyChunk(tx: Transaction, stored: StoredImport, chunk: Chunk): 
   const catalog = await loadCatalog(tx)
   const apply = async (): Promise<void> => {
     await commitContacts(tx, stored.id, chunk, stagedColumns(stored.columns ?? []))
-    await provisionUsers(tx, stored.id, tables, chunk, catalog, settings.password.mustChange)
+    await provisionUsers(tx, stored.id, tables, chunk, catalog, settings.password.mustChange && !settings.login.sso)
     await oweDeliveries(tx, stored.id, tables, chunk, stored.options.delivery)
   }
   await setStaleAside(tx, stored.id, chunk, { users: tables.users, conflicts: false })

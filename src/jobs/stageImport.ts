@@ -1,6 +1,6 @@
 import { planUsers } from '../accounts/planUsers.ts'
 import { reserveSeats } from '../accounts/reserveSeats.ts'
-import { owedPurpose } from '../deliveries/owe.ts'
+import { owedPurpose, planHeld } from '../deliveries/owe.ts'
 import type { Database, Transaction } from '../entities/database.ts'
 import { splitIntoChunks } from '../importers/commit.ts'
 import { planContacts } from '../importers/plan.ts'
@@ -104,6 +104,7 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   await tx.run(`delete from import_issues where import_id = $1 and code = any ($2)`, [importId, PLAN_ISSUES])
   await planContacts(tx, importId, stagedColumns(columns), settings)
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
+  await planHeld(tx, importTables(importId), options.delivery)
   await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)
   return columns
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { Mailer } from '../deliveries/mailer.ts'
 import type { Database } from '../entities/database.ts'
@@ -10,6 +9,7 @@ import type { Failpoint } from './failpoint.ts'
 import { operatorSummaryMail } from './operatorSummary.ts'
 import { done, snooze } from './outcome.ts'
 import type { Queues } from './queues.ts'
+import { workerName } from './seenWorkers.ts'
 import { stageImport } from './stageImport.ts'
 import { sweepOnce } from './sweep.ts'
 
@@ -28,7 +28,7 @@ export type WorkerParts = {
 
 /** How often a worker says that it is there. */
 const SIGN_MS = 5_000
-/** Longest time that a job which wants to come back is put off; the sweep finds it sooner where something comes due. */
+/** Longest time that a job which wants to come back is put off; what comes due sooner waits for it, since a job that waits is not woken twice. */
 const LONGEST_SNOOZE_MS = 60_000
 /** What a worker that ends gives its mails under way; past it the leases settle them. */
 const CLOSING_MS = 20_000
@@ -41,7 +41,7 @@ export type RunningWorker = {
 /** Starts a worker: everything that Muster does by itself is done in here, by any number of them on any machines (spec E6). */
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const { database, queues, log, failpoint } = parts
-  const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
+  const name = workerName(randomBytes(3).toString('hex'))
   const mailer = new Mailer({ url: parts.smtpUrl })
   const ending = new AbortController()
   const deliver = deliverer({
@@ -82,10 +82,11 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   log.info({ worker: name }, 'worker ready')
   const end = async (): Promise<void> => {
     clearInterval(signs)
+    // First of all: nobody is to count on it from now on.
+    await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
     ending.abort(new Error('the worker is ending'))
     await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
     await mailer.close()
-    await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
   }
   let ended: Promise<void> | undefined
   return { close: () => (ended ??= end()) }

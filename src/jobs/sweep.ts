@@ -54,7 +54,7 @@ async function wakeDueDeliveries({ database, queues }: SweepParts): Promise<void
 
 async function settleDeliveries({ database }: SweepParts, attempt: Attempt): Promise<void> {
   const found = await database.fleet((tx) =>
-    tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations()'),
+    tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations() union select organization_id from fleet.organizations_with_mendable_deliveries()'),
   )
   for (const { organization_id: organizationId } of found) await attempt(() => sweepDeliveries(database, organizationId).then(() => undefined))
 }

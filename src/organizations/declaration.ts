@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ACCOUNT_KINDS } from '../entities/states.ts'
+import { checkEmail } from '../rules/emails.ts'
 import { usernameFormatFault } from '../rules/usernames.ts'
 
 /** The organization's declaration (interface.md). This schema is the truth; docs/organization.schema.json is made from it. */
@@ -19,6 +20,12 @@ const timeZone = z.string().refine((zone) => {
 const usernameFormat = z.string().check(({ value, issues }) => {
   const fault = usernameFormatFault(value)
   if (fault !== null) issues.push({ code: 'custom', input: value, message: fault })
+})
+
+/** An address, alone or as in Name <address>. */
+const sender = z.string().max(320).check(({ value, issues }) => {
+  const address = /^[^<>\r\n]*<([^<>\s]+)>$/.exec(value)?.[1] ?? value
+  if (checkEmail(address, () => undefined) === null) issues.push({ code: 'custom', input: value, message: 'holds no e-mail address; write Name <address@company.com>' })
 })
 
 const webAddress = z.url({ protocol: /^https?$/, hostname: z.regexes.hostname })
@@ -56,7 +63,7 @@ export const settingsSchema = z.strictObject({
   invitation: z.strictObject({ lifetimeDays: z.int().min(1).max(90).default(7) }).prefault({}),
   mail: z
     .strictObject({
-      from: z.string().min(3).max(320).regex(/^[^\r\n]+$/, 'holds a line break').nullable().default(null),
+      from: sender.nullable().default(null),
       /** Mails a minute over all workers; null: as fast as the server takes them. */
       ratePerMinute: z.int().min(1).max(1_000_000).nullable().default(null),
     })
@@ -109,6 +116,7 @@ export type Declaration = z.infer<typeof declarationSchema>
 
 /** A declaration that cannot be taken; every fault with its place, all at once. */
 export class DeclarationRefused extends Error {
+  readonly code = 'organization.invalid'
   readonly faults: { path: string; message: string }[]
 
   constructor(faults: { path: string; message: string }[]) {

@@ -45,7 +45,7 @@ export const ISSUES = {
   'duplicate.email': error('The address {value} belongs to another person already ({other}).', 'Use the address of this person, or the External ID of that one.'),
   'identity.conflict': error('The address {value} belongs to External ID {other}, but this row says {given}.', 'Correct the External ID or the address.'),
   'identity.moved': error('External ID {given} has had the address {old} and was mailed there; the row says {value}.', 'Somebody has to decide whether this is the same person with a new address.'),
-  'identity.deactivated': error('This person was deactivated; the organization wants to be asked.', 'Activate the person first, or set matching.deactivated to "reactivate".'),
+  'identity.deactivated': error('This person was deactivated; the organization wants to be asked.', 'Set matching.deactivated to "reactivate" to bring such people back, and take the row in again.'),
   'identity.deactivated_skipped': warning('This person was deactivated and was left as is.', 'Set matching.deactivated to "reactivate" to bring people back.'),
   'identity.reactivated': warning('This person was deactivated and is active again.', 'Set matching.deactivated to "ask" to decide each time.'),
   'identity.email_kept': warning('The person keeps the address {old} of their own; the file says {value}.', 'The person has registered, and the address is theirs to change.'),

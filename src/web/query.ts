@@ -5,7 +5,8 @@ import type { Section } from './parts.ts'
 export function textOf(query: unknown, name: string): string | null {
   if (query === null || typeof query !== 'object' || !Object.hasOwn(query, name)) return null
   const value = (query as Record<string, unknown>)[name]
-  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null
+  // PostgreSQL has no NUL in its texts: nothing is found by one.
+  return typeof value === 'string' && value.trim() !== '' && !value.includes('\0') ? value.trim() : null
 }
 
 /** A query's value that has to be one of a few. Throws PageRefused. */

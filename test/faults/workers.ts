@@ -58,8 +58,8 @@ export function startWorker(run: DeliveryRun, scene: Scene, options: WorkerOptio
     output += text
     printed += text
   }
-  child.stderr!.setEncoding('utf8').on('data', keep)
-  createInterface({ input: child.stdout! }).on('line', (text) => {
+  child.stderr.setEncoding('utf8').on('data', keep)
+  createInterface({ input: child.stdout }).on('line', (text) => {
     keep(`${text}\n`)
     const line = JSON.parse(text) as Record<string, unknown>
     const index = waiting.findIndex(({ key }) => key in line)

@@ -66,12 +66,13 @@ describe('somebody who is in a file twice', () => {
 
 test('an address of somebody else is rejected, and whose it is is told', async () => {
   const acme = await importing(database.current, QUIET)
-  await acme.run(sheet(HEADER, ADA, 'E2|Ben|Okafor|ben@int.test|'))
-  const report = await acme.run(sheet(HEADER, 'E2|Ben|Okafor|ada@int.test|', 'E9|New|Person|ben@int.test|'))
-  expect(codes(report)).toEqual(['duplicate.email 2', 'identity.conflict 3'])
-  expect(report.issues[0]!.message).toContain('External ID E1')
+  await acme.run(sheet(HEADER, ADA, 'E2|Ben|Okafor|ben@int.test|', '|Cleo|Nobody|cleo@int.test|'))
+  const report = await acme.run(sheet(HEADER, 'E2|Ben|Okafor|ada@int.test|', 'E9|New|Person|ben@int.test|', 'E1|Ada|Lovelace|cleo@int.test|'))
+  expect(codes(report)).toEqual(['identity.conflict 2', 'identity.conflict 3', 'duplicate.email 4'])
+  expect(report.issues[0]!.message).toBe('The address ada@int.test belongs to External ID E1, but this row says E2.')
   expect(report.issues[1]!.message).toBe('The address ben@int.test belongs to External ID E2, but this row says E9.')
-  expect((await acme.contacts()).map(({ email }) => email)).toEqual(['ada@int.test', 'ben@int.test'])
+  expect(report.issues[2]!.message).toContain('Cleo Nobody')
+  expect((await acme.contacts()).map(({ email }) => email)).toEqual(['ada@int.test', 'ben@int.test', 'cleo@int.test'])
 })
 
 describe('an address that moves', () => {

@@ -42,7 +42,7 @@ test("the plan tells each row's fate, old and new values, the username to be giv
   const acme = await prepared()
   const { id } = await acme.preview(MIXED)
   expect((await acme.plan(id)).map(({ row, fate, name, changes, username, mail }) => ({ row, fate, name, changes, username, mail }))).toEqual([
-    { row: 2, fate: 'update', name: 'Ada King', changes: { lastName: { old: 'Lovelace', new: 'King' } }, username: null, mail: null },
+    { row: 2, fate: 'update', name: 'Ada King', changes: { lastName: { old: 'Lovelace', new: 'King' }, profile: { old: 'Standard', new: 'Manager' } }, username: null, mail: null },
     { row: 3, fate: 'unchanged', name: 'Ben Okafor', changes: {}, username: null, mail: null },
     { row: 4, fate: 'create', name: 'New Person', changes: {}, username: 'new.person', mail: 'invitation' },
     { row: 5, fate: 'blank', name: '', changes: {}, username: null, mail: null },

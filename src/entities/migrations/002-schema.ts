@@ -72,6 +72,7 @@ export class Schema extends Migration {
     this.addSql(`create table "deliveries" ("id" bigserial primary key, "organization_id" bigint not null, "user_id" bigint null, "import_id" bigint null, "purpose" text not null, "epoch" int not null default 1, "state" text not null, "send_at" timestamptz(3) null, "recipient" text null, "message_id" text null, "attempts" int not null default 0, "reason" text null, "lease_token" uuid null, "lease_until" timestamptz(3) null, "sent_at" timestamptz(3) null, "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now())`)
     this.addSql(`create index deliveries_due on deliveries (organization_id, send_at, id) where state = 'scheduled'`)
     this.addSql(`create index deliveries_leased on deliveries (lease_until) where state in ('queued', 'sending')`)
+    this.addSql(`create index deliveries_mendable on deliveries (send_at) where state = 'held' and reason = 'not_loginable'`)
     this.addSql(`create index "deliveries_import" on "deliveries" ("import_id")`)
     this.addSql(`alter table "deliveries" add constraint "deliveries_epoch" unique ("user_id", "purpose", "epoch")`)
 

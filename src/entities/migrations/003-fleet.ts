@@ -25,6 +25,11 @@ const FUNCTIONS: [name: string, result: string, body: string][] = [
     `select distinct organization_id from deliveries where state in ('queued', 'sending') and lease_until < now()`,
   ],
   [
+    'organizations_with_mendable_deliveries()',
+    'table (organization_id bigint)',
+    `select distinct organization_id from deliveries where state = 'held' and reason = 'not_loginable' and send_at <= now()`,
+  ],
+  [
     'organizations_with_expired_invitations()',
     'table (organization_id bigint)',
     `select distinct organization_id from invitations where state = 'launched' and expires_at < now()`,

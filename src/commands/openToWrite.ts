@@ -1,0 +1,13 @@
+import { open, type FileHandle } from 'node:fs/promises'
+import { CommandRefused } from './find.ts'
+
+/** Opens a file of the operator's to write, readable by nobody else; `shown` is the path that they gave. Refuses with what to do where it cannot be written. */
+export async function openToWrite(path: string, shown = path): Promise<FileHandle> {
+  try {
+    return await open(path, 'w', 0o600)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = { ENOENT: 'its folder does not exist', EACCES: 'that is not allowed here', EISDIR: 'it is a folder', ENOSPC: 'the disk is full' }[code ?? ''] ?? message
+    throw new CommandRefused('file.not_writable', `${shown} cannot be written: ${why}.`, 'Name another path with -o.')
+  }
+}
