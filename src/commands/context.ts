@@ -16,6 +16,8 @@ export type Context = {
 }
 
 /** What a command works with; nothing is read or opened before it asks. */
+/** How long an ordered end may take, in milliseconds, before the process goes all the same; leases settle what is left. */
+const LEAVING_MS = 15_000
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The context of one command line. */
@@ -31,14 +33,21 @@ export function contextOf(out: Output, environment: Environment): Context {
     log,
     async with(work) {
       const installation = await openInstallation(read(), log(), { quiet: (line) => out.progress(line) })
+      let leaving = false
       const leave = (): void => {
+        leaving = true
         process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
         out.remark('Ending in order; what was taken in is kept, and goes on with the next command or ./muster up.')
+        setTimeout(() => process.exit(130), LEAVING_MS)
         void installation.close().finally(() => process.exit(130))
       }
       for (const signal of ENDING) process.once(signal, leave)
       try {
         return await work(installation)
+      } catch (error) {
+        // What is under way finds its connections closed: the process is about to go, and there is nothing to tell.
+        if (leaving) await new Promise(() => undefined)
+        throw error
       } finally {
         for (const signal of ENDING) process.off(signal, leave)
         await installation.close()

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { homeSecret, openHome } from '../embedded/home.ts'
@@ -10,6 +11,9 @@ import { failpointAt } from '../jobs/failpoint.ts'
 import { checkRedis, migrateQueues, openQueues, type Queues } from '../jobs/queues.ts'
 import { startScheduler } from '../jobs/startScheduler.ts'
 import { startWorker, type RunningWorker } from '../jobs/startWorker.ts'
+
+/** How long the closing of one part may take, in milliseconds, before the next one is closed all the same. */
+const STEP_MS = 25_000
 
 /** The parts that a process works with, opened once and closed in the reverse order. */
 export type Installation = {
@@ -43,7 +47,7 @@ export class DatabaseBehind extends Error {
 export async function openInstallation(config: Config, log: Logger, options: { migrate?: boolean; quiet?: (line: string) => void } = {}): Promise<Installation> {
   const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
-    for (const step of closing.splice(0).toReversed()) await step()
+    for (const step of closing.splice(0).toReversed()) await Promise.race([step(), pause(STEP_MS, undefined, { ref: false })])
   }
   try {
     if (config.redisUrl !== null) await checkRedis(config.redisUrl)

@@ -158,8 +158,10 @@ export function openQueues(settings: QueueSettings): Queues {
           while (underWay.size > 0) await Promise.allSettled(underWay)
           // What is left to do is to say so to the queue, and one that is out of reach would keep the process from its end.
           const { promise: silence, resolve } = Promise.withResolvers<void>()
-          const timer = setTimeout(resolve, PATIENCE_MS)
+          const timer = setTimeout(resolve, CLOSING_PATIENCE_MS)
           await Promise.race([closed, silence]).finally(() => clearTimeout(timer))
+          // Whoever still waits for a job is made to stop: on a connection that has ended it would ask again and again without a pause.
+          await Promise.race([Promise.allSettled(workers.map((worker) => worker.close(true))), closed, new Promise((stopped) => setTimeout(stopped, PATIENCE_MS).unref())])
         },
       }
     },
@@ -182,6 +184,9 @@ const DEADLOCK = '40P01'
 
 /** A queue that does not answer is out of reach; whoever asks has other things to do. In milliseconds. */
 const PATIENCE_MS = 3_000
+
+/** As above, for a queue that is told of the end of its workers. */
+const CLOSING_PATIENCE_MS = 10_000
 
 class QueueSilent extends Error {
   constructor() {

@@ -73,7 +73,7 @@ describe('invitations', () => {
     await launch(3, 'fifth')
     const expire = () => database.tenant(scene.organizationId, (tx) => expireInvitations(tx))
     expect(await expire()).toBe(0)
-    await scene.sql(`update invitations set expires_at = now() where epoch = 3`)
+    await scene.sql(`update invitations set expires_at = now() - interval '1 second' where epoch = 3`)
     expect(await expire()).toBe(1)
     expect((await stored())[2]).toMatchObject({ state: 'expired' })
   })
