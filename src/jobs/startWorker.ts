@@ -82,9 +82,9 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   log.info({ worker: name }, 'worker ready')
   const end = async (): Promise<void> => {
     clearInterval(signs)
-    // First of all: nobody is to count on it from now on.
-    await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
     ending.abort(new Error('the worker is ending'))
+    // Before what is under way has ended: nobody is to count on it from now on.
+    await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
     await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
     await mailer.close()
   }
