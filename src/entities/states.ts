@@ -64,7 +64,7 @@ export const DELIVERY_STATES = ['held', 'scheduled', 'queued', 'sending', 'sent'
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
 /**
- * `queued`: a worker has it under a lease and the end of the message has provably not left.
+ * `queued`: a worker has it under a lease and nothing of the message has left, provably.
  * `sending`: the worker was allowed to finish the message; without an answer nobody may ever repeat it.
  */
 export const DELIVERY_LIFECYCLE = {
@@ -114,7 +114,7 @@ export const DELIVERY_PURPOSES = ['credentials', 'invitation', 'operatorSummary'
 export type DeliveryPurpose = (typeof DELIVERY_PURPOSES)[number]
 
 /**
- * How far an attempt to send got. claimed: a worker has it. finishing: recorded right before the end of the message
+ * How far an attempt to send got. claimed: a worker has it. finishing: recorded right before the message
  * may leave. answered: the server has spoken. lost: the worker is gone, or the connection without an answer.
  */
 export const ATTEMPT_STAGES = ['claimed', 'finishing', 'answered', 'lost'] as const
