@@ -15,7 +15,17 @@ export type Config = {
   readonly port: number
   /** PORT was not given: another port will do where this one is taken. */
   readonly portIsDefault: boolean
-  /** Base of links in mails, without a slash at its end; null: the console's own address. */
+  /** Port of the portal and the HTTP API; 0 = any that is free. */
+  readonly portalPort: number
+  /** PORTAL_PORT was not given: another port will do where this one is taken. */
+  readonly portalPortIsDefault: boolean
+  /** The address that the portal listens on; 127.0.0.1 unless something else is asked for. */
+  readonly portalHost: string
+  /** Proxies in front of the portal that tell, in X-Forwarded-For, who asks. */
+  readonly trustedProxies: number
+  /** What hashing a password costs from now on. Passwords that were hashed for less are hashed anew at the next sign-in. */
+  readonly hashCost: { readonly memory: number; readonly passes: number; readonly parallelism: number }
+  /** Base of links in mails, without a slash at its end; null: the portal's own address. */
   readonly publicUrl: string | null
   /** Seals feed secrets and sessions; null: the one made and kept in `home`. Never null with `databaseUrl`. */
   readonly secret: string | null
@@ -48,14 +58,22 @@ const addressOf = (schemes: readonly string[], example: string) =>
     return url !== null && schemes.includes(url.protocol.slice(0, -1)) && url.hostname !== ''
   }, `must be an address such as ${example}`)
 
+const wholeNumber = (least: number, most: number) =>
+  z.string().regex(/^\d{1,9}$/, `must be a whole number from ${least} to ${most}`).transform(Number)
+    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`).nullable()
+
 const settings = z
   .object({
     DATABASE_URL: addressOf(['postgres', 'postgresql'], 'postgres://user:password@host:5432/muster').nullable(),
     REDIS_URL: addressOf(['redis', 'rediss'], 'redis://host:6379').nullable(),
     SMTP_URL: addressOf(['smtp', 'smtps'], 'smtp://user:password@host:587').nullable(),
     MUSTER_HOME: z.string().nullable(),
-    PORT: z.string().regex(/^\d{1,5}$/, 'must be a whole number from 0 to 65535').transform(Number)
-      .refine((port) => port <= 65_535, 'must be a whole number from 0 to 65535').nullable(),
+    PORT: wholeNumber(0, 65_535),
+    PORTAL_PORT: wholeNumber(0, 65_535),
+    PORTAL_HOST: z.string().regex(/^[\w.:-]+$/, 'must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').nullable(),
+    TRUSTED_PROXIES: wholeNumber(0, 10),
+    ARGON2_MEMORY: wholeNumber(7_168, 1_048_576),
+    ARGON2_PASSES: wholeNumber(1, 20),
     PUBLIC_URL: addressOf(['http', 'https'], 'https://onboarding.example.com').nullable(),
     MUSTER_SECRET: z.string().min(SECRET_LENGTH, `must have at least ${SECRET_LENGTH} characters; "openssl rand -base64 33" makes one`).nullable(),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).nullable(),
@@ -88,6 +106,11 @@ export const readConfig = (env: Environment = process.env): Config => {
     home: data.MUSTER_HOME === null ? join(import.meta.dirname, '..', '.muster') : resolve(data.MUSTER_HOME),
     port: data.PORT ?? 3000,
     portIsDefault: data.PORT === null,
+    portalPort: data.PORTAL_PORT ?? 3001,
+    portalPortIsDefault: data.PORTAL_PORT === null,
+    portalHost: data.PORTAL_HOST ?? '127.0.0.1',
+    trustedProxies: data.TRUSTED_PROXIES ?? 0,
+    hashCost: Object.freeze({ memory: data.ARGON2_MEMORY ?? 19_456, passes: data.ARGON2_PASSES ?? 2, parallelism: 1 }),
     publicUrl: data.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     secret: data.MUSTER_SECRET,
     logLevel: data.LOG_LEVEL ?? 'info',

@@ -19,6 +19,7 @@ describe('the settings', () => {
   test('need none: everything is embedded, below the checkout', () => {
     expect(readConfig({})).toEqual({
       databaseUrl: null, redisUrl: null, smtpUrl: null, home: join(import.meta.dirname, '..', '.muster'), port: 3000, portIsDefault: true,
+      portalPort: 3001, portalPortIsDefault: true, portalHost: '127.0.0.1', trustedProxies: 0, hashCost: { memory: 19_456, passes: 2, parallelism: 1 },
       publicUrl: null, secret: null, logLevel: 'info', failpoint: null,
     })
   })
@@ -26,9 +27,11 @@ describe('the settings', () => {
   test('are read as given', () => {
     expect(readConfig({
       DATABASE_URL: 'postgres://u:p@db:5432/muster', REDIS_URL: 'rediss://cache:6379/2', SMTP_URL: 'smtps://u:p@mail:465', MUSTER_HOME: '/srv/muster',
-      PORT: '0', PUBLIC_URL: 'https://onboarding.example.com/x/', MUSTER_SECRET: SECRET, LOG_LEVEL: 'debug',
+      PORT: '0', PORTAL_PORT: '8080', PORTAL_HOST: '0.0.0.0', TRUSTED_PROXIES: '1', ARGON2_MEMORY: '65536', ARGON2_PASSES: '3',
+      PUBLIC_URL: 'https://onboarding.example.com/x/', MUSTER_SECRET: SECRET, LOG_LEVEL: 'debug',
     })).toEqual({
       databaseUrl: 'postgres://u:p@db:5432/muster', redisUrl: 'rediss://cache:6379/2', smtpUrl: 'smtps://u:p@mail:465', home: '/srv/muster', port: 0, portIsDefault: false,
+      portalPort: 8080, portalPortIsDefault: false, portalHost: '0.0.0.0', trustedProxies: 1, hashCost: { memory: 65_536, passes: 3, parallelism: 1 },
       publicUrl: 'https://onboarding.example.com/x', secret: SECRET, logLevel: 'debug', failpoint: null,
     })
   })
@@ -43,9 +46,9 @@ describe('the settings', () => {
 
   test('tell all faults at once, each naming its setting', () => {
     const faults = faultsOf({
-      DATABASE_URL: 'mysql://x/y', REDIS_URL: 'cache:6379', SMTP_URL: 'mail.example.com', PORT: '70000', PUBLIC_URL: 'ftp://x', MUSTER_SECRET: 'short', LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://x/y', REDIS_URL: 'cache:6379', SMTP_URL: 'mail.example.com', PORT: '70000', PORTAL_HOST: 'a b', ARGON2_MEMORY: '64', PUBLIC_URL: 'ftp://x', MUSTER_SECRET: 'short', LOG_LEVEL: 'loud',
     })
-    expect(faults.map((fault) => fault.split(' ')[0])).toEqual(['DATABASE_URL', 'REDIS_URL', 'SMTP_URL', 'PORT', 'PUBLIC_URL', 'MUSTER_SECRET', 'LOG_LEVEL'])
+    expect(faults.map((fault) => fault.split(' ')[0])).toEqual(['DATABASE_URL', 'REDIS_URL', 'SMTP_URL', 'PORT', 'PORTAL_HOST', 'ARGON2_MEMORY', 'PUBLIC_URL', 'MUSTER_SECRET', 'LOG_LEVEL'])
   })
 
   test.for(['-1', '80.5', 'http', '65536', '0x50'])('refuse the port %s', (PORT) => {

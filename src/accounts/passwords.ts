@@ -53,23 +53,45 @@ function drawer(random: RandomBytes): (limit: number) => number {
 }
 
 /**
+ * A password as it is hashed and verified: by the OpaqueString profile (RFC 8265, section 4.2) every space beyond ASCII becomes an ordinary
+ * one, and the text is put into NFC. Two keyboards that write the same character in two ways write the same password; case and width count.
+ */
+export function opaque(password: string): string {
+  return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
+}
+
+/**
  * The password's argon2id hash (RFC 9106, version 0x13) in PHC string form, under a salt of its own.
  * Takes some 20 ms of a core, on a thread of its own.
  */
 export async function hashPassword(password: string, random: RandomBytes, cost: HashCost = HASH_COST): Promise<string> {
   const salt = random(SALT_BYTES)
-  const tag = await derive('argon2id', { message: Buffer.from(password, 'utf8'), nonce: salt, tagLength: TAG_BYTES, ...cost })
+  const tag = await derive('argon2id', { message: Buffer.from(opaque(password), 'utf8'), nonce: salt, tagLength: TAG_BYTES, ...cost })
   return `$argon2id$v=19$m=${cost.memory},t=${cost.passes},p=${cost.parallelism}$${unpadded(salt)}$${unpadded(tag)}`
+}
+
+const PHC = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
+
+/** What the hash cost; null for a text that is not a hash of ours. */
+export function costOf(hash: string): HashCost | null {
+  const parts = PHC.exec(hash)
+  return parts && { memory: Number(parts[1]), passes: Number(parts[2]), parallelism: Number(parts[3]) }
+}
+
+/** Whether the setting has gone up since the hash was made, in memory or passes. One that has gone down lowers nothing. */
+export function needsRehash(hash: string, cost: HashCost): boolean {
+  const stored = costOf(hash)
+  return stored !== null && (cost.memory > stored.memory || cost.passes > stored.passes)
 }
 
 /** Whether this is the password of the hash. False, too, for a text that is not a hash of ours. */
 export async function verifyPassword(hash: string, password: string): Promise<boolean> {
-  const parts = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/.exec(hash)
+  const parts = PHC.exec(hash)
   if (!parts) return false
   const [, memory, passes, parallelism, salt, tag] = parts
   const expected = Buffer.from(tag!, 'base64')
   const actual = await derive('argon2id', {
-    message: Buffer.from(password, 'utf8'),
+    message: Buffer.from(opaque(password), 'utf8'),
     nonce: Buffer.from(salt!, 'base64'),
     tagLength: expected.length,
     memory: Number(memory),

@@ -1,10 +1,11 @@
 import type { Transaction } from '../entities/database.ts'
-import type { Catalog } from '../organizations/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import type { Catalog, Entry } from '../organizations/catalog.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import { ISSUES, type IssueCode } from '../rules/catalog.ts'
 
-/** Where an import keeps its checked rows and its plan; users are planned beside it. */
-export type PlanTables = { rows: string; plan: string; users: string }
+/** Where an import keeps its checked rows and its plan; users are planned beside it. `further` are rows of a further account (row, first_row). */
+export type PlanTables = { rows: string; plan: string; users: string; further: string }
 
 export type UserPlanContext = {
   importId: string
@@ -15,7 +16,16 @@ export type UserPlanContext = {
   purpose: string
 }
 
-const SECURITY = ['company_id', 'business_unit_id', 'department_id', 'location_id'] as const
+/** Row-level security (spec C6): the staging column of each dimension, with its name for people. */
+export const SECURITY_COLUMNS = {
+  company: { column: 'company_id', label: 'Company' },
+  businessUnit: { column: 'business_unit_id', label: 'Business Unit' },
+  department: { column: 'department_id', label: 'Department' },
+  location: { column: 'location_id', label: 'Location' },
+} as const satisfies Record<SecurityDimension, { column: string; label: string }>
+
+/** The id of the group that stands for everything in a dimension or lookup field, which is whoever's row gives none (spec C6); null where there is none. */
+export const groupOfAll = (groups: readonly Entry[]): string | null => groups.find(({ name, withdrawn }) => !withdrawn && name.toLowerCase() === 'all')?.id ?? null
 
 /**
  * Decides which users the planned rows make or change (spec C1 to C6): usernames numbered, seats counted, defaults filled in.
@@ -42,6 +52,9 @@ export async function planUsers(tx: Transaction, context: UserPlanContext): Prom
 
 /** The rows that ask for a user, with the user that is there already, in a table of this transaction. */
 async function collect(tx: Transaction, { tables, settings, catalog, purpose }: UserPlanContext): Promise<void> {
+  const [further] = await tx.query<{ some: boolean }>(`select exists (select from ${tables.further}) as some`)
+  // A further account of somebody new is wanted as the first one is.
+  const ofSomebodyNew = further!.some ? `or exists (select from ${tables.further} x join ${tables.plan} f on f.row = x.first_row where x.row = r.row and f.fate = 'create')` : ''
   const idOf = (list: readonly { id: string; name: string }[], name: string | null): string => list.find((entry) => entry.name === name)?.id ?? 'null'
   const groups = settings.defaults.groups.map((name) => idOf(catalog.groups, name))
   const kind = settings.defaults.accountKind
@@ -58,15 +71,16 @@ async function collect(tx: Transaction, { tables, settings, catalog, purpose }: 
        case when u.id is null then coalesce(r.group_ids, '{${groups.join(',')}}'::bigint[]) when ${CLEARED('group_ids')} then '{}'::bigint[] else r.group_ids end as group_ids,
        case when r.no_role or u.id is not null and ${CLEARED('role_ids')} then '{}'::bigint[] when u.id is null then coalesce(r.role_ids, array_remove(array[${unlessGiven.role}::bigint], null)) else r.role_ids end as role_ids,
        u.id is null and r.no_role is not true and r.role_ids is null and ${unlessGiven.role}::bigint is null as role_missing,
+       ${securityMissing(catalog)} as security_missing,
        case when u.id is null then ${purpose} end as purpose, r.send_at, r.email
      from ${tables.rows} r
      join ${tables.plan} p on p.row = r.row
      left join users u on u.contact_id = p.contact_id and u.account_kind = coalesce(r.account_kind, '${kind}')
      where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false and p.problem is distinct from 'identity.deactivated_skipped'
        and case
-         when u.id is not null then (${differences()}) or p.reactivate
+         when u.id is not null then (${differences(catalog)}) or p.reactivate
          -- A person who is known and has no user gets one only where the file says so, or where a license was awaited; somebody new gets one unless it says no.
-         else p.fate = 'create' or r.wants_user or p.contact_id in (select id from contacts where awaiting_license)
+         else p.fate = 'create' or r.wants_user or p.contact_id in (select id from contacts where awaiting_license) ${ofSomebodyNew}
        end`,
   )
   await tx.run('analyze wanted_users')
@@ -74,12 +88,37 @@ async function collect(tx: Transaction, { tables, settings, catalog, purpose }: 
 
 /** SQL: whether a blank cell of row `r` clears what a user had in this column, as the mapping says (B8). */
 const CLEARED = (column: StagedUserColumn): string => `coalesce('${column}' = any (r.clears), false)`
-type StagedUserColumn = 'license_id' | 'profile_id' | 'group_ids' | 'role_ids'
+type StagedUserColumn = 'license_id' | 'profile_id' | 'group_ids' | 'role_ids' | 'lookup_ids' | (typeof SECURITY_COLUMNS)[SecurityDimension]['column']
+
+/** SQL: names of the dimensions that limit a user and that row `r` leaves open, with no group "all" that would stand for them; null where all is well. */
+function securityMissing(catalog: Catalog): string {
+  const open = SECURITY_DIMENSIONS.filter((dimension) => groupOfAll(catalog.securityGroups[dimension]) === null && catalog.securityGroups[dimension].some(({ withdrawn }) => !withdrawn))
+  if (open.length === 0) return 'null::text[]'
+  const missing = open.map((dimension) => SECURITY_COLUMNS[dimension]).map(({ column, label }) => `case when r.${column} is null and (u.id is null or ${CLEARED(column)}) then '${label}' end`)
+  return `nullif(array_remove(array[${missing.join(', ')}], null), '{}')`
+}
+
+/** SQL: whether row `r` names authorized lookups that user `u` has not, or in whose fields the user has others (spec C6). */
+function lookupsDiffer(catalog: Catalog): string[] {
+  const fields = Object.values(catalog.lookups)
+  if (fields.length === 0) return []
+  const all = fields.map(groupOfAll).filter((id) => id !== null)
+  const held = 'select l.security_group_id from user_lookups l where l.user_id = u.id'
+  return [
+    `(r.lookup_ids is not null and (exists (select unnest(r.lookup_ids) except ${held})
+      or exists (select from user_lookups l join security_groups g on g.id = l.security_group_id where l.user_id = u.id and l.security_group_id <> all (r.lookup_ids)
+        and g.dimension in (select k.dimension from security_groups k where k.id = any (r.lookup_ids)))))`,
+    `(${CLEARED('lookup_ids')} and array(${held} order by 1) <> array(select a from unnest('{${all.join(',')}}'::bigint[]) a order by 1))`,
+  ]
+}
 
 /** Whether a row says something else of an existing user `u`. */
-function differences(): string {
+function differences(catalog: Catalog): string {
+  const security = SECURITY_DIMENSIONS.map((dimension) => ({ column: SECURITY_COLUMNS[dimension].column, all: groupOfAll(catalog.securityGroups[dimension]) ?? 'null' }))
   return [
-    ...['license_id', 'profile_id', ...SECURITY].map((column) => `(r.${column} is not null and r.${column} is distinct from u.${column})`),
+    ...['license_id', 'profile_id', ...security.map(({ column }) => column)].map((column) => `(r.${column} is not null and r.${column} is distinct from u.${column})`),
+    `(r.clears is not null and (${security.map(({ column, all }) => `${CLEARED(column)} and u.${column} is distinct from ${all}::bigint`).join(' or ')}))`,
+    ...lookupsDiffer(catalog),
     `(r.clears is not null and (${CLEARED('license_id')} and u.license_id is not null or ${CLEARED('profile_id')} and u.profile_id is not null
       or ${CLEARED('group_ids')} and exists (select from user_group_members g where g.user_id = u.id)
       or ${CLEARED('role_ids')} and exists (select from user_roles l where l.user_id = u.id and l.role_id is not null and (l.product_id = any (r.product_ids) or r.product_ids is null and l.product_id is null))))`,
@@ -102,8 +141,9 @@ async function rejectProblems(tx: Transaction, context: UserPlanContext): Promis
     `update wanted_users w set problem = case
        when w.role_missing then 'role.required'
        when w.purpose is not null and w.email is null and not exists (select from contacts c where c.id = w.contact_id and c.email is not null) then 'email.required'
+       when w.security_missing is not null then 'security.required'
        else 'username.taken' end
-     where w.role_missing
+     where w.role_missing or w.security_missing is not null
         or (w.purpose is not null and w.email is null and not exists (select from contacts c where c.id = w.contact_id and c.email is not null))
         or (w.typed is not null and (
              exists (select from users u where u.username = w.typed and u.id is distinct from w.user_id)
@@ -113,23 +153,35 @@ async function rejectProblems(tx: Transaction, context: UserPlanContext): Promis
   await reject(tx, context)
 }
 
-/** Takes rows with a problem out of both plans, and tells it. */
+/** Takes rows with a problem out of both plans, and tells it; with them the further accounts of people whom they would have made. */
 async function reject(tx: Transaction, { importId, tables, catalog }: UserPlanContext): Promise<void> {
   const [found] = await tx.query<{ some: boolean }>('select exists (select from wanted_users where problem is not null) as some')
   if (!found!.some) return
   const licenses = JSON.stringify(Object.fromEntries(catalog.licenses.map((license) => [license.id, license.name])))
+  const fields = JSON.stringify(Object.fromEntries(SECURITY_DIMENSIONS.map((dimension) => [SECURITY_COLUMNS[dimension].label, dimension])))
   await tx.run(
     `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
      select $1, $2, row,
-       case problem when 'role.required' then 'Role' when 'email.required' then 'Email' when 'username.taken' then 'Username' else 'License' end,
-       case problem when 'role.required' then 'roles' when 'email.required' then 'email' when 'username.taken' then 'username' else 'license' end,
+       case problem when 'role.required' then 'Role' when 'email.required' then 'Email' when 'username.taken' then 'Username' when 'security.required' then security_missing[1] else 'License' end,
+       case problem when 'role.required' then 'roles' when 'email.required' then 'email' when 'username.taken' then 'username' when 'security.required' then $4::jsonb ->> security_missing[1] else 'license' end,
        problem, 'error', case when problem = 'username.taken' then typed end,
-       case when problem = 'license.no_seats' then jsonb_build_object('license', $3::jsonb ->> license_id::text) end
+       case problem when 'license.no_seats' then jsonb_build_object('license', $3::jsonb ->> license_id::text) when 'security.required' then jsonb_build_object('fields', array_to_string(security_missing, ', ')) end
      from wanted_users where problem is not null`,
-    [tx.organizationId, importId, licenses],
+    [tx.organizationId, importId, licenses, fields],
   )
   await tx.run(`update ${tables.plan} p set fate = 'rejected' from wanted_users w where w.row = p.row and w.problem is not null`)
   await tx.run('delete from wanted_users where problem is not null')
+  await tx.run(
+    `with left_over as (
+       update ${tables.plan} p set fate = 'rejected' from ${tables.further} x join ${tables.plan} f on f.row = x.first_row
+       where p.row = x.row and f.fate = 'rejected' and p.fate <> 'rejected' returning p.row, x.first_row
+     ), gone as (
+       delete from wanted_users w using left_over l where w.row = l.row
+     )
+     insert into import_issues (organization_id, import_id, row, code, severity, detail)
+     select $1, $2, row, 'duplicate.first_row', 'error', jsonb_build_object('firstRow', first_row) from left_over`,
+    [tx.organizationId, importId],
+  )
 }
 
 /**
@@ -198,6 +250,8 @@ async function writePlan(tx: Transaction, context: UserPlanContext): Promise<voi
   await tx.run(`create unique index on ${tables.users} (row)`)
   await tx.run(`analyze ${tables.users}`)
   await tx.run(`update ${tables.plan} p set fate = 'update' from ${tables.users} u where u.row = p.row and p.fate = 'unchanged' and u.fate <> 'awaiting'`)
+  // A contact of whom one account awaits a license goes on waiting, whatever others it gets.
+  await tx.run(`update ${tables.users} u set contact_known = false where u.fate = 'create' and u.contact_id in (select a.contact_id from ${tables.further} x join ${tables.plan} p on p.row = x.row join ${tables.users} a on a.contact_id = p.contact_id and a.fate = 'awaiting')`)
   const licenses = JSON.stringify(Object.fromEntries(catalog.licenses.map((license) => [license.id, license.name])))
   await warn(tx, importId, 'license.awaiting', `select row, 'License', 'license', jsonb_build_object('license', $5::jsonb ->> license_id::text) from ${tables.users} where fate = 'awaiting'`, licenses)
   const missing = `array_to_string(array_remove(array[case when coalesce(cardinality(group_ids), 0) = 0 then 'a user group' end, case when profile_id is null then 'a profile' end, case when license_id is null then 'a license' end], null), ' and ')`

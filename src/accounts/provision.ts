@@ -1,7 +1,7 @@
 import type { Transaction } from '../entities/database.ts'
-import type { SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
 import type { Catalog } from '../organizations/catalog.ts'
-import type { PlanTables } from './planUsers.ts'
+import { groupOfAll, SECURITY_COLUMNS, type PlanTables } from './planUsers.ts'
 
 /** Rows of an import that are committed together: first and last row number. */
 export type RowRange = { first: number; last: number }
@@ -14,8 +14,7 @@ export type RowRange = { first: number; last: number }
 export async function provisionUsers(tx: Transaction, importId: string, tables: PlanTables, range: RowRange, catalog: Catalog, mustChangePassword: boolean): Promise<void> {
   const inRange = 'p.row between $1 and $2'
   const bounds = [range.first, range.last]
-  // Row-level security is "all" unless given (C6), where the organization has such a group.
-  const all = (dimension: SecurityDimension): string => catalog.securityGroups[dimension].find(({ name, withdrawn }) => !withdrawn && name.toLowerCase() === 'all')?.id ?? 'null'
+  const all = allOf(catalog)
   const made = await tx.run(
     `insert into users (id, organization_id, contact_id, account_kind, username, username_stem, username_number, profile_id, license_id,
        company_id, business_unit_id, department_id, location_id, must_change_password, created_by_import)
@@ -25,7 +24,7 @@ export async function provisionUsers(tx: Transaction, importId: string, tables: 
      from ${tables.users} p join ${tables.rows} r on r.row = p.row where ${inRange} and p.fate = 'create'`,
     bounds,
   )
-  const changed = await changeUsers(tx, tables, range)
+  const changed = await changeUsers(tx, tables, range, catalog)
   await tx.run(
     `update contacts c set awaiting_license = p.fate = 'awaiting' from ${tables.users} p
      where ${inRange} and (p.fate = 'awaiting' or p.fate = 'create' and p.contact_known) and c.id = p.contact_id and c.awaiting_license <> (p.fate = 'awaiting')`,
@@ -34,10 +33,16 @@ export async function provisionUsers(tx: Transaction, importId: string, tables: 
   if (made + changed > 0) await linkGroups(tx, tables, range)
   if (made > 0) await linkRoles(tx, tables, range, catalog)
   if (changed > 0) await changeRoles(tx, tables, range)
+  if (made + changed > 0) await limitLookups(tx, tables, range, catalog)
 }
 
-async function changeUsers(tx: Transaction, tables: PlanTables, range: RowRange): Promise<number> {
+/** Row-level security is "all" unless given (C6), where the organization has such a group. */
+const allOf = (catalog: Catalog) => (dimension: SecurityDimension): string => groupOfAll(catalog.securityGroups[dimension]) ?? 'null'
+
+async function changeUsers(tx: Transaction, tables: PlanTables, range: RowRange, catalog: Catalog): Promise<number> {
   const bounds = [range.first, range.last]
+  const all = allOf(catalog)
+  const security = SECURITY_DIMENSIONS.map((dimension) => ({ column: SECURITY_COLUMNS[dimension].column, all: all(dimension) }))
   await tx.run(
     `insert into released_usernames (organization_id, username, username_stem, username_number)
      select u.organization_id, u.username, u.username_stem, u.username_number
@@ -51,12 +56,42 @@ async function changeUsers(tx: Transaction, tables: PlanTables, range: RowRange)
        username = coalesce(p.username, u.username), username_stem = case when p.username is null then u.username_stem else p.username_stem end,
        username_number = case when p.username is null then u.username_number else p.username_number end,
        profile_id = p.profile_id, license_id = p.license_id,
-       company_id = coalesce(r.company_id, u.company_id), business_unit_id = coalesce(r.business_unit_id, u.business_unit_id),
-       department_id = coalesce(r.department_id, u.department_id), location_id = coalesce(r.location_id, u.location_id),
+       ${security.map(({ column, all }) => `${column} = case when '${column}' = any (r.clears) then ${all}::bigint else coalesce(r.${column}, u.${column}) end`).join(', ')},
        state = case when c.reactivate then 'active' else u.state end, version = u.version + 1, updated_at = now()
      from ${tables.users} p join ${tables.rows} r on r.row = p.row join ${tables.plan} c on c.row = p.row
      where p.row between $1 and $2 and p.fate = 'update' and u.id = p.user_id`,
     bounds,
+  )
+}
+
+/**
+ * Authorized lookups (spec C6): what a row says of a field takes the place of what was, other fields stay. A new user has "all" in
+ * every field that the row does not name, where the organization has such a group; and so has one whose blank cell clears them (B8).
+ */
+async function limitLookups(tx: Transaction, tables: PlanTables, range: RowRange, catalog: Catalog): Promise<void> {
+  const fields = Object.entries(catalog.lookups)
+  if (fields.length === 0) return
+  const all = fields.flatMap(([field, groups]) => {
+    const id = groupOfAll(groups)
+    return id === null ? [] : [{ field, id }]
+  })
+  const planned = `from ${tables.users} p join ${tables.rows} r on r.row = p.row`
+  const cleared = "coalesce('lookup_ids' = any (r.clears), false)"
+  const inFields = '(select k.dimension from security_groups k where k.id = any (r.lookup_ids))'
+  await tx.run(
+    `delete from user_lookups l using ${tables.users} p, ${tables.rows} r, security_groups g
+     where p.row between $1 and $2 and p.fate = 'update' and r.row = p.row and (r.lookup_ids is not null or ${cleared}) and l.user_id = p.user_id and g.id = l.security_group_id
+       and (${cleared} or g.dimension in ${inFields} and l.security_group_id <> all (r.lookup_ids))`,
+    [range.first, range.last],
+  )
+  await tx.run(
+    `insert into user_lookups (user_id, security_group_id, organization_id)
+     select p.user_id, g.id, ${tx.organizationId} ${planned} cross join lateral (
+       select unnest(r.lookup_ids) as id
+       union select a.id from unnest($3::bigint[], $4::text[]) as a (id, field)
+         where (p.fate = 'create' or ${cleared}) and (r.lookup_ids is null or a.field not in ${inFields})
+     ) g where p.row between $1 and $2 and p.fate in ('create', 'update') on conflict do nothing`,
+    [range.first, range.last, all.map(({ id }) => id), all.map(({ field }) => field)],
   )
 }
 

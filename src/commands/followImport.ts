@@ -26,11 +26,16 @@ export async function followImport(installation: Installation, organizationId: s
 }
 
 /** Waits until the mails of an import that are due have left or have shown that they cannot. */
-export async function followDeliveries(installation: Installation, organizationId: string, importId: string, out: Output): Promise<void> {
+export function followDeliveries(installation: Installation, organizationId: string, importId: string, out: Output): Promise<void> {
+  return followOwed(installation, organizationId, (tx) => owedNow(tx, importId), out)
+}
+
+/** Waits until no mail is left of those that `owed` counts, and says how far it is. */
+export async function followOwed(installation: Installation, organizationId: string, owed: (tx: Transaction) => Promise<number>, out: Output): Promise<void> {
   const begun = performance.now()
   let first: number | undefined
   for (;;) {
-    const left = await installation.database.tenant(organizationId, (tx) => owedNow(tx, importId))
+    const left = await installation.database.tenant(organizationId, owed)
     first ??= left
     if (left === 0) break
     const sent = first - left

@@ -11,6 +11,7 @@ import { failpointAt } from '../jobs/failpoint.ts'
 import { checkRedis, migrateQueues, openQueues, type Queues } from '../jobs/queues.ts'
 import { startScheduler } from '../jobs/startScheduler.ts'
 import { startWorker, type RunningWorker } from '../jobs/startWorker.ts'
+import type { PortalParts } from '../portal/parts.ts'
 
 /** How long the closing of one part may take, in milliseconds, before the next one is closed all the same. */
 const STEP_MS = 25_000
@@ -22,14 +23,18 @@ export type Installation = {
   database: Database
   queues: Queues
   log: Logger
-  /** Base of links in mails: PUBLIC_URL, or where the console of `up` stands. */
+  /** Base of links in mails: PUBLIC_URL, or where the portal stands. */
   publicUrl: string
+  /** Where operators look. */
+  consoleUrl: string
+  /** MUSTER_SECRET, or the one of MUSTER_HOME. */
+  secret: string
   /** Embedded parts are ours to start and stop; otherwise the operator runs them. */
   embedded: boolean
   /** Migrations applied now. */
   migrated: string[]
-  /** Starts a worker of this process, with the built-in mailbox where no mail server is named. `publicUrl` where the console has moved. */
-  startWorker(publicUrl?: string): Promise<RunningWorker>
+  /** Starts a worker of this process, with the built-in mailbox where no mail server is named. Addresses where portal or console have moved. */
+  startWorker(moved?: { publicUrl?: string; consoleUrl?: string }): Promise<RunningWorker>
   close(): Promise<void>
 }
 
@@ -53,8 +58,8 @@ export async function openInstallation(config: Config, log: Logger, options: { m
     if (config.redisUrl !== null) await checkRedis(config.redisUrl)
     const embedded = config.databaseUrl === null
     let databaseUrl = config.databaseUrl
+    const secret = config.secret ?? homeSecret(openHome(config.home), randomBytes)
     if (databaseUrl === null) {
-      homeSecret(openHome(config.home), randomBytes)
       const postgres = await acquireEmbeddedPostgres(config.home, { log: options.quiet ?? ((line) => log.info(line)) })
       closing.push(() => postgres.release())
       databaseUrl = postgres.databaseUrl
@@ -67,7 +72,8 @@ export async function openInstallation(config: Config, log: Logger, options: { m
     closing.push(() => database.close())
     const queues = openQueues({ databaseUrl, redisUrl: config.redisUrl, onError: (error) => log.warn({ error: error.message }, 'the queue is out of reach; nothing is lost, the sweep goes on when it is back') })
     closing.push(() => queues.close())
-    const publicUrl = config.publicUrl ?? `http://127.0.0.1:${config.port || 3000}`
+    const publicUrl = config.publicUrl ?? `http://127.0.0.1:${config.portalPort || 3001}`
+    const consoleUrl = `http://127.0.0.1:${config.port || 3000}`
     const url = databaseUrl
     return {
       config,
@@ -76,9 +82,11 @@ export async function openInstallation(config: Config, log: Logger, options: { m
       queues,
       log,
       publicUrl,
+      consoleUrl,
+      secret,
       embedded,
       migrated,
-      async startWorker(linksTo = publicUrl) {
+      async startWorker(moved = {}) {
         let { smtpUrl } = config
         if (smtpUrl === null) {
           const mailbox = await startMailbox(config.home, { port: 0 })
@@ -90,7 +98,7 @@ export async function openInstallation(config: Config, log: Logger, options: { m
           const scheduler = await startScheduler(queues, log)
           closing.push(() => scheduler.close())
         }
-        const worker = await startWorker({ database, queues, smtpUrl, publicUrl: linksTo, log, failpoint: failpointAt(config.failpoint) })
+        const worker = await startWorker({ database, queues, smtpUrl, publicUrl, consoleUrl, hashCost: config.hashCost, ...moved, log, failpoint: failpointAt(config.failpoint) })
         closing.push(() => worker.close())
         return worker
       },
@@ -101,6 +109,19 @@ export async function openInstallation(config: Config, log: Logger, options: { m
     throw error
   }
 }
+
+/** What the portal of an installation is made of, on the port that is set. */
+export const portalParts = ({ config, database, queues, secret, log }: Installation): PortalParts => ({
+  database,
+  queues,
+  secret,
+  hashCost: config.hashCost,
+  port: config.portalPort,
+  host: config.portalHost,
+  trustedProxies: config.trustedProxies,
+  publicUrl: config.publicUrl,
+  log,
+})
 
 /** Brings Muster's tables and the queue's to this version. */
 export async function migrateAll(databaseUrl: string): Promise<string[]> {

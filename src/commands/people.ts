@@ -1,4 +1,5 @@
-import { listContacts, listUsers, parseFilters, type ContactLine, type PeopleFilter, type UserLine } from '../accounts/listPeople.ts'
+import { parseFilters, type PeopleFilter } from '../accounts/filterPeople.ts'
+import { listContacts, listUsers, type ContactLine, type UserLine } from '../accounts/listPeople.ts'
 import type { Transaction } from '../entities/database.ts'
 import { organizationId } from '../organizations/organizations.ts'
 import { showEmail } from '../rules/emails.ts'

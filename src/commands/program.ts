@@ -1,16 +1,22 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SettingsRefused, type Environment } from '../config.ts'
+import * as apiKeys from './apiKeys.ts'
+import { takeBounces, type BounceFlags } from './bounces.ts'
 import { contextOf, type Context } from './context.ts'
 import { DELIVERY_PURPOSES, DELIVERY_STATES } from '../entities/states.ts'
+import { CONTACT_FILTERS, declareUsers, USER_FILTERS } from './declareUsers.ts'
 import * as deliveries from './deliveries.ts'
 import { examine } from './doctor.ts'
 import { CommandRefused } from './find.ts'
 import * as imports from './import.ts'
 import * as mailbox from './mailbox.ts'
+import * as mails from './mailTemplates.ts'
 import { migrateAll } from './installation.ts'
 import * as organization from './organization.ts'
 import { EXIT, inert, openOutput, red, type ExitStatus, type Output } from './output.ts'
 import * as people from './people.ts'
+import { showAudit } from './showUser.ts'
+import * as releases from './release.ts'
 import { bringUp } from './up.ts'
 
 type Run = (context: Context) => Promise<ExitStatus>
@@ -64,7 +70,7 @@ function tellRefusal(error: Error & { code?: string; hint?: string | null }, out
   const hint = error.hint ?? (error.code === 'ECONNREFUSED' ? 'Is the server running? ./muster doctor looks at every part.' : null)
   out.remark(`${red('Refused.')} ${inertLines(message)}`)
   if (hint) out.remark(`  ${inert(hint)}`)
-  if (out.json) out.data({ error: { code: error.code ?? (error instanceof SettingsRefused ? 'settings.refused' : 'unexpected'), message, hint } })
+  if (out.json) out.data({ error: { code: error.code ?? (error instanceof SettingsRefused ? 'settings.refused' : 'unexpected'), message, hint, ...('problems' in error && { problems: error.problems }) } })
   return error instanceof CommandRefused && error.code.startsWith('usage.') ? EXIT.usage : EXIT.refused
 }
 
@@ -105,7 +111,7 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     return command.action((...given: unknown[]) => {
       // Commander hands over the arguments, then the options, then the command.
       const flags = command.optsWithGlobals<Flags & Record<string, unknown>>()
-      const args = given.slice(0, -2).filter((value): value is string => typeof value === 'string')
+      const args = given.slice(0, -2).flat().filter((value): value is string => typeof value === 'string')
       choose((context) => run(context, args, flags), flags)
     })
   }
@@ -147,11 +153,17 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
   add<{ output?: string }>(importing, 'errors <id>', 'the rejected rows as a file to mend and take in again', (context, [id], flags) => imports.writeImportErrors(context, id!, flags), [outputOption('a CSV goes to standard output without it')])
   add(importing, 'cancel <id>', 'gives up an import that is not committed', (context, [id]) => imports.cancelOneImport(context, id!))
 
-  const filterOption = new Option('--filter <filter>', 'a text to look for, or field=value with externalId, firstName, lastName, email, state, for users also username, profile, license, loginable, onboarding; may be repeated').argParser(collect)
+  const filterOption = (says: string): Option => new Option('--filter <filter>', says).argParser(collect)
   const contacts = program.command('contacts').description('people and parties')
-  add<people.ListFlags>(contacts, 'list', 'contacts of an organization', (context, _, flags) => people.listContactLines(context, flags), [organizationOption, filterOption, limitOption])
+  add<people.ListFlags>(contacts, 'list', 'contacts of an organization', (context, _, flags) => people.listContactLines(context, flags), [organizationOption, filterOption(CONTACT_FILTERS), limitOption])
   const users = program.command('users').description('accounts, each made from a contact')
-  add<people.ListFlags>(users, 'list', 'users of an organization', (context, _, flags) => people.listUserLines(context, flags), [organizationOption, filterOption, limitOption])
+  add<people.ListFlags>(users, 'list', 'users of an organization', (context, _, flags) => people.listUserLines(context, flags), [organizationOption, filterOption(USER_FILTERS), limitOption])
+  declareUsers((usage, description, run, options) => {
+    add(users, usage, description, run, options.map(({ flags, says, many, needed }) => {
+      const option = new Option(flags, says).makeOptionMandatory(needed === true)
+      return many ? option.argParser(collect) : option
+    }))
+  })
 
   const ledger = program.command('deliveries').description('the ledger of mails')
   add<deliveries.DeliveryFlags>(ledger, 'list', 'mails owed, sent and failed', (context, _, flags) => deliveries.listDeliveryLines(context, flags), [
@@ -171,9 +183,77 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     new Option('--as <what>', 'sent, or not-sent: then it is sent again').makeOptionMandatory(),
   ])
 
+  add<BounceFlags>(program, 'bounces [files...]', 'takes in mails that came back: files, "-" for standard input (a message or an mbox), or a folder', (context, files, flags) => takeBounces(context, files, flags), [
+    new Option('--folder <dir>', 'a Maildir, or a folder of .eml files; what was read is moved to its cur/ or read/'),
+  ])
+
+  const mail = program.command('mail').description("an organization's own wording of its mails")
+  const languageOption = new Option('--language <code>', "en, es, fr or de; the organization's own without it")
+  const userOption = new Option('--user <username>', 'whom it is shown for; the first active user without it')
+  add<mails.MailFlags>(mail, 'templates', "every mail, and whether its wording is the default or the organization's own", (context, _, flags) => mails.listMailTemplates(context, flags), [organizationOption])
+  add<mails.MailFlags>(mail, 'show <purpose>', 'the wording that is mailed, to read or to start from', (context, [purpose], flags) => mails.showMailTemplate(context, purpose!, flags), [
+    organizationOption,
+    languageOption,
+    new Option('-o, --output <folder>', 'where to write subject.hbs, text.hbs and html.hbs; it is printed without it'),
+  ])
+  add(mail, 'variables <purpose>', 'what a template of this mail can use', (context, [purpose]) => mails.listMailVariables(context, purpose!))
+  add<{ purpose: string }>(mail, 'check <folder>', 'everything that would keep a template from being published', (context, [folder], flags) => mails.checkMailTemplate(context, folder!, flags), [
+    new Option('--purpose <purpose>', 'the mail that it is for; required').makeOptionMandatory(),
+  ])
+  add<mails.MailFlags>(mail, 'publish <purpose> <folder>', "makes a folder's template the organization's wording, from the next mail on", (context, [purpose, folder], flags) => mails.publishMailTemplate(context, purpose!, folder!, flags), [organizationOption, languageOption])
+  add<mails.MailFlags>(mail, 'withdraw <purpose>', 'goes back to the default wording', (context, [purpose], flags) => mails.withdrawMailTemplate(context, purpose!, flags), [organizationOption, languageOption])
+  add<mails.MailFlags>(mail, 'preview <purpose>', 'a mail as it would be made for a real user, with example secrets', (context, [purpose], flags) => mails.previewMailTemplate(context, purpose!, flags), [organizationOption, languageOption, userOption, outputOption('only the text is shown without it')])
+  add<mails.MailFlags & { to: string }>(mail, 'test <purpose>', 'sends such a mail to an operator, marked as a test', (context, [purpose], flags) => mails.testMailTemplate(context, purpose!, flags), [
+    organizationOption,
+    languageOption,
+    userOption,
+    new Option('--to <address>', "one of the organization's operators; required").makeOptionMandatory(),
+  ])
+
+  const keys = program.command('keys').description('API keys, by which a product asks whether a login is right')
+  add<apiKeys.KeyFlags & { name: string }>(keys, 'create', 'makes a key and prints it, this once', (context, _, flags) => apiKeys.createApiKey(context, flags), [
+    organizationOption,
+    new Option('--name <name>', 'the product that will use it; required').makeOptionMandatory(),
+  ])
+  add<apiKeys.KeyFlags>(keys, 'list', 'the keys there are, by their first characters', (context, _, flags) => apiKeys.listApiKeys(context, flags), [organizationOption])
+  add<apiKeys.KeyFlags>(keys, 'revoke <id>', 'makes a key void', (context, [id], flags) => apiKeys.revokeApiKey(context, id!, flags), [organizationOption])
+
+  const releasing = program.command('release').description('go-lives: mails of many, on a date')
+  const zoneOption = new Option('--zone <name>', "the IANA time zone of the date; the organization's without it")
+  add<releases.CreateFlags>(releasing, 'create <name>', 'owes the chosen users a mail on a date; shows whom and when, and asks', (context, [name], flags) => releases.createOneRelease(context, name!, flags), [
+    organizationOption,
+    new Option('--filter <filter>', 'users who fit, as in users list; may be repeated, and all have to fit').argParser(collect),
+    new Option('--users <file>', 'a file with a username, external id or e-mail address a line'),
+    new Option('--id <id>', 'this user; may be repeated').argParser(collect),
+    new Option('--import <id>', 'those whom this import owes mails; with others of these, of them only'),
+    new Option('--all', 'everybody'),
+    new Option('--purpose <purpose>', 'credentials or invitation; required').makeOptionMandatory(),
+    new Option('--at <date>', 'not before this date, such as "2026-12-01 08:00", or now; required').makeOptionMandatory(),
+    zoneOption,
+    new Option('--rate <count>', "mails a minute over all workers; the organization's rate alone without it").argParser(whole),
+    new Option('--first-wave <count>', 'so many leave first, and the rest after a look at them').argParser(whole),
+    new Option('--rest-after <minutes>', 'from the first wave to the rest').argParser(whole).default(15),
+    new Option('--yes', 'go ahead without asking'),
+  ])
+  add<{ organization?: string; limit: number }>(releasing, 'list', 'the latest releases', (context, _, flags) => releases.listAllReleases(context, flags), [
+    new Option('--organization <key>', 'of this organization only'),
+    new Option('--limit <count>', 'how many').argParser(whole).default(20),
+  ])
+  add<{ follow?: boolean }>(releasing, 'show <id>', 'a release, its schedule and how far it is', (context, [id], flags) => releases.showOneRelease(context, id!, flags), [
+    new Option('--follow', 'until it has ended or is frozen'),
+  ])
+  add<{ at: string; zone?: string }>(releasing, 'move <id>', 'gives what has not left another date', (context, [id], flags) => releases.moveOneRelease(context, id!, flags), [
+    new Option('--at <date>', 'not before this date, such as "2026-12-01 08:00", or now; required').makeOptionMandatory(),
+    zoneOption,
+  ])
+  add(releasing, 'freeze <id>', 'stops it: nothing more leaves until it is resumed', (context, [id]) => releases.freezeOneRelease(context, id!))
+  add(releasing, 'resume <id>', 'lets a frozen one go on', (context, [id]) => releases.resumeOneRelease(context, id!))
+  add(releasing, 'cancel <id>', 'ends it for good: what has not left never will', (context, [id]) => releases.cancelOneRelease(context, id!))
+
   const box = program.command('mailbox').description('the built-in mailbox')
   add(box, 'list', 'mails it has taken', mailbox.listMessages)
   add(box, 'show <id>', 'shows one mail', (context, [id]) => mailbox.showOneMessage(context, id!))
+  add<{ organization: string; limit?: number }>(program, 'audit', 'who did what, the latest first', (context, _, flags) => showAudit(context, flags), [organizationOption, new Option('--limit <count>', 'how many lines; 50 without it').argParser(whole)])
   add(program, 'doctor', 'looks at settings, database, queue, mail and what waits for a person', examine)
   return program
 }

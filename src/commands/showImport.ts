@@ -1,4 +1,5 @@
-import type { ImportReport, PlannedRow } from '../importers/importReport.ts'
+import type { ImportReport } from '../importers/importReport.ts'
+import type { PlannedRow } from '../importers/readPlan.ts'
 import { bold, count, dim, green, inert, number, red, table, yellow, type Output } from './output.ts'
 
 /** Problems that are printed; the rest are counted. */
@@ -21,6 +22,7 @@ export function showImport(report: ImportReport, plan: readonly PlannedRow[], ou
   out.say(`  users  ${number(users.created)} created${users.updated > 0 ? `, ${number(users.updated)} updated` : ''}${users.notLoginable > 0 ? `, ${number(users.notLoginable)} cannot log in yet` : ''}${users.withoutSeat > 0 ? `, ${number(users.withoutSeat)} await a license` : ''}`)
   const waiting = deliveries.owed - deliveries.scheduled
   out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} get${deliveries.notOwed === 1 ? 's' : ''} no mail` : ''}`)
+  for (const { count: users, message } of report.notOwed) if (report.notOwed.length > 1 || report.notOwed[0]?.reason !== 'not_asked_for') out.say(dim(`         ${number(users)}: ${message}`))
   for (const { license, needed, free } of report.seats) out.say(`  seats  ${inert(license)}: ${number(needed)} of ${number(free)} free`)
   if (report.missingRoles.length > 0) out.say(`  ${yellow('roles')}  nobody holds ${report.missingRoles.map(inert).join(', ')}, which somebody must`)
   const ignored = report.columns.filter((column) => column.by === 'none')

@@ -1,9 +1,10 @@
 import { startScheduler } from '../jobs/startScheduler.ts'
+import { startPortal } from '../portal/startPortal.ts'
 import { startConsole } from '../web/startConsole.ts'
 import type { ImportReport } from '../importers/importReport.ts'
 import type { Context } from './context.ts'
 import { demonstrate } from './demonstrate.ts'
-import { openInstallation } from './installation.ts'
+import { openInstallation, portalParts, type Installation } from './installation.ts'
 import { openLog } from './log.ts'
 import { bold, count, dim, duration, EXIT, green, number, type ExitStatus } from './output.ts'
 import { untilToldToEnd } from './runProcess.ts'
@@ -20,18 +21,20 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
   const told = untilToldToEnd()
   const closing: (() => unknown)[] = [() => installation.close()]
   try {
-    out.progress('starting worker, scheduler and console')
+    out.progress('starting worker, scheduler, console and portal')
     const page = await openConsole(installation)
     closing.unshift(() => page.close())
-    await installation.startWorker(config.publicUrl ?? page.url)
+    const portal = await openPortal(installation)
+    closing.unshift(() => portal.close())
+    await installation.startWorker({ publicUrl: config.publicUrl ?? portal.url, consoleUrl: page.url })
     // An embedded worker brings its own.
     if (!installation.embedded) {
       const scheduler = await startScheduler(installation.queues, log)
       closing.unshift(() => scheduler.close())
     }
     const reports = installation.embedded ? await demonstrate(installation, out) : []
-    if (out.json) out.data({ up: { console: page.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
-    else tell(context, page, reports, performance.now() - begun, installation)
+    if (out.json) out.data({ up: { console: page.url, portal: portal.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
+    else tell(context, page, portal, reports, performance.now() - begun, installation)
     await told
     out.say()
     out.say('Ending: mails under way are seen to their end.')
@@ -43,20 +46,39 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
 }
 
 type Page = { url: string; moved: boolean; close(): Promise<void> }
+type Started = Omit<Page, 'moved'>
 
-/** The console on its port; on any other where nobody asked for this one and it is taken. */
-async function openConsole({ config, database }: Awaited<ReturnType<typeof openInstallation>>): Promise<Page> {
-  const parts = { database, mailboxHome: config.smtpUrl === null ? config.home : null }
+/** The console on its port. */
+function openConsole({ config, database }: Installation): Promise<Page> {
+  const mailboxHome = config.smtpUrl === null ? config.home : null
+  return onPort('PORT', config.port, config.portIsDefault, (port) => startConsole({ database, mailboxHome, port }))
+}
+
+/** The portal on its port. */
+function openPortal(installation: Installation): Promise<Page> {
+  const { config } = installation
+  return onPort('PORTAL_PORT', config.portalPort, config.portalPortIsDefault, (port) => startPortal({ ...portalParts(installation), port }))
+}
+
+/** Starts what listens on a port; on any other where nobody asked for this one and it is taken. */
+async function onPort(setting: string, port: number, isDefault: boolean, start: (port: number) => Promise<Started>): Promise<Page> {
   try {
-    return { ...(await startConsole({ ...parts, port: config.port })), moved: false }
+    return { ...(await start(port)), moved: false }
   } catch (error) {
     if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
-    if (!config.portIsDefault) throw new Error(`Port ${config.port} is taken. Set PORT to another one, or to 0 for any that is free.`, { cause: error })
-    return { ...(await startConsole({ ...parts, port: 0 })), moved: true }
+    if (!isDefault) throw new Error(`Port ${port} is taken. Set ${setting} to another one, or to 0 for any that is free.`, { cause: error })
+    return { ...(await start(0)), moved: true }
   }
 }
 
-function tell({ out }: Context, page: Page, reports: readonly ImportReport[], elapsed: number, installation: Awaited<ReturnType<typeof openInstallation>>): void {
+/** What is to be known of the portal's address. */
+function aboutPortal({ publicUrl, smtpUrl }: Installation['config'], portal: Page): string {
+  if (publicUrl !== null) return `  (listens on ${portal.url})`
+  if (portal.moved) return '  (port 3001 is taken)'
+  return smtpUrl === null ? '  (where the links of the mails lead)' : ''
+}
+
+function tell({ out }: Context, page: Page, portal: Page, reports: readonly ImportReport[], elapsed: number, installation: Installation): void {
   const { config } = installation
   const parts = [installation.embedded ? 'embedded PostgreSQL' : 'your PostgreSQL', config.redisUrl === null ? 'queue in PostgreSQL' : 'queue in Redis', config.smtpUrl === null ? 'mails to the built-in mailbox' : 'mails through SMTP_URL']
   out.say(`${green('Muster is up')} after ${duration(elapsed)}: ${parts.join(', ')}.`)
@@ -65,6 +87,7 @@ function tell({ out }: Context, page: Page, reports: readonly ImportReport[], el
   }
   out.say()
   out.say(`  Console  ${bold(page.url)}${page.moved ? dim('  (port 3000 is taken)') : ''}`)
+  out.say(`  Portal   ${bold(config.publicUrl ?? portal.url)}${dim(aboutPortal(config, portal))}`)
   if (config.smtpUrl === null) out.say(`  Mailbox  ${bold(`${page.url}/mailbox`)}`)
   out.say()
   out.say('  Try next, in another terminal:')

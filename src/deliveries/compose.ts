@@ -1,5 +1,7 @@
 import type { DeliveryPurpose } from '../entities/states.ts'
 import type { Settings } from '../organizations/declaration.ts'
+import type { OwnVersion } from '../organizations/mailTemplates.ts'
+import type { SupportContact } from '../organizations/supportContact.ts'
 import type { PurposeVariables } from '../templates/purposes.ts'
 
 /** A delivery that a worker has under a lease, with everything its mail is made of, as it was at the claim. */
@@ -16,9 +18,11 @@ export type Claimed = {
   importId: string | null
   userId: string | null
   to: string
-  /** Null for mails to operators. */
-  person: { firstName: string; lastName: string; username: string } | null
-  organization: { id: string; key: string; name: string; timeZone: string; language: string; settings: Settings }
+  /** An operator's address, where that one and not the person gets it (spec D2); then `to` is the same. */
+  deliverTo: string | null
+  /** Whom it is about; null for what tells operators of imports. */
+  person: { firstName: string; lastName: string; username: string; passwordChosenAt: Date | null } | null
+  organization: { id: string; key: string; name: string; timeZone: string; language: string; settings: Settings; support: SupportContact | null; ownTemplates: OwnVersion[] }
   /** The database's clock at the claim. */
   claimedAt: Date
   /** Milliseconds after the claim before which it may not leave, so that the organization's rate is kept. */

@@ -57,11 +57,12 @@ export type Ledger = {
  * a message may leave. Verdicts need not wait for it: one that is lost with the server leaves its delivery `sending`, and that becomes `unknown`.
  */
 export function openLedger(sessions: { fences: Session; verdicts: Session }, composers: Composers, leaseSeconds: number): Ledger {
-  const fence = fenceStatement(composers)
+  const fences = fenceStatements(composers)
   const write = (session: Session, name: string, text: string, values: unknown[]) =>
     againAfterDeadlock(async () => new Set((await session.run<{ id: string }>({ name, text, values })).map(({ id }) => id)))
   const finish = coalesce(async (mails: Finishing[]) => {
-    const granted = await write(sessions.fences, 'fence', fence, [...fenceValues(mails), leaseSeconds])
+    const { name, text } = fences(mails)
+    const granted = await write(sessions.fences, name, text, [...fenceValues(mails), leaseSeconds])
     return mails.map(({ claimed }) => granted.has(claimed.id))
   })
   const record = coalesce(async (settled: Settled[]) => {
@@ -95,6 +96,23 @@ const verdictValues = (settled: readonly Settled[]) => [
   settled.map(({ verdict }) => (verdict.is === 'giveBack' ? 1 : 0)),
 ]
 
+/** The fence for the purposes among these mails; of other purposes there is nothing to seal. Written once for each combination. */
+function fenceStatements(composers: Composers): (mails: readonly Finishing[]) => { name: string; text: string } {
+  const written = new Map<string, { name: string; text: string }>()
+  return (mails) => {
+    const purposes = [...new Set(mails.map(({ claimed }) => claimed.purpose))].toSorted()
+    const key = purposes.join()
+    let statement = written.get(key)
+    if (!statement) {
+      // Short: PostgreSQL looks at the first 63 characters of a name.
+      statement = { name: `fence ${written.size}`, text: fenceStatement(Object.fromEntries(purposes.map((purpose) => [purpose, composers[purpose]]))) }
+      written.set(key, statement)
+    }
+    return statement
+  }
+}
+
+/** Every table is told the keys themselves, too: joined alone, a plan made while it was small would go on reading all of it. */
 function fenceStatement(composers: Composers): string {
   const seals = Object.entries(composers).flatMap(([purpose, composer]) => {
     const leaving = `${purpose.toLowerCase()}_leaving`
@@ -107,16 +125,16 @@ function fenceStatement(composers: Composers): string {
     ), fit as (
       select d.id, d.purpose, d.user_id, d.epoch, a.attempt, a.message_id, a.sealed::jsonb as sealed
       from asked a join deliveries d on d.id = a.id ${JOINS}
-      where d.state = 'queued' and d.lease_token = a.token and d.lease_until > clock_timestamp() and d.send_at <= now()
+      where d.id = any ($1::bigint[]) and d.state = 'queued' and d.lease_token = a.token and d.lease_until > clock_timestamp() and d.send_at <= now()
         and (${OBJECTION}) is null and ${ADDRESS} = a.address
       order by d.id for no key update of d
     ), finishing as (
       update deliveries d set state = 'sending', message_id = f.message_id, updated_at = now(),
         lease_until = clock_timestamp() + make_interval(secs => $7)
-      from fit f where d.id = f.id
+      from fit f where d.id = f.id and d.id = any ($1::bigint[])
     ), finishing_attempts as (
       update delivery_attempts t set stage = 'finishing', message_id = f.message_id
-      from fit f where t.delivery_id = f.id and t.number = f.attempt
+      from fit f where t.delivery_id = any ($1::bigint[]) and t.delivery_id = f.id and t.number = f.attempt
     )${seals.map((seal) => `, ${seal}`).join('')}
     select id from fit`
 }
@@ -127,7 +145,7 @@ const VERDICT_STATEMENT = `
         as v(id, token, attempt, state, reason, response, delay, stage, uncounted)
     ), ours as (
       select v.* from verdict v join deliveries d on d.id = v.id
-      where d.lease_token = v.token and (d.state in ('queued', 'sending') or (d.state = 'unknown' and v.state = 'sent'))
+      where d.id = any ($1::bigint[]) and d.lease_token = v.token and (d.state in ('queued', 'sending') or (d.state = 'unknown' and v.state = 'sent'))
       order by d.id for no key update of d
     ), settling as (
       update deliveries d set
@@ -140,10 +158,10 @@ const VERDICT_STATEMENT = `
         lease_token = case when v.state = 'unknown' then d.lease_token end,
         lease_until = null,
         updated_at = now()
-      from ours v where d.id = v.id
+      from ours v where d.id = v.id and d.id = any ($1::bigint[])
     ), settling_attempts as (
       update delivery_attempts t set stage = v.stage, response = coalesce(v.response, v.reason), ended_at = now()
-      from verdict v where t.delivery_id = v.id and t.number = v.attempt
+      from verdict v where t.delivery_id = any ($1::bigint[]) and t.delivery_id = v.id and t.number = v.attempt
     )
     select id from ours`
 

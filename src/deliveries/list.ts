@@ -33,7 +33,7 @@ export type DeliveryFilter = {
   newestFirst?: boolean | undefined
 }
 
-const LINE = `d.id, d.user_id as "userId", d.purpose, coalesce(d.recipient, c.email) as "to", d.state, d.send_at as "sendAt", d.sent_at as "sentAt",
+const LINE = `d.id, d.user_id as "userId", d.purpose, coalesce(d.recipient, d.deliver_to, c.email) as "to", d.state, d.send_at as "sendAt", d.sent_at as "sentAt",
   d.message_id as "messageId", d.attempts, d.reason`
 const FROM = 'deliveries d left join users u on u.id = d.user_id left join contacts c on c.id = u.contact_id'
 
@@ -48,7 +48,7 @@ export async function listDeliveries(tx: Transaction, filter: DeliveryFilter = {
   const rows = await tx.query<Raw>(
     `select ${LINE} from ${FROM}
      where ($1::text is null or d.state = $1) and ($2::text is null or d.purpose = $2) and ($3::bigint is null or d.import_id = $3)
-       and ($4::bigint is null or d.user_id = $4) and ($5::text is null or strpos(lower(coalesce(d.recipient, c.email)), lower($5)) > 0)
+       and ($4::bigint is null or d.user_id = $4) and ($5::text is null or strpos(lower(coalesce(d.recipient, d.deliver_to, c.email)), lower($5)) > 0)
        and ($6::bigint is null or d.id ${beyond} $6)
      order by d.id ${order} limit $7`,
     [filter.state ?? null, filter.purpose ?? null, filter.importId ?? null, filter.userId ?? null, filter.to ?? null, filter.after ?? null, filter.limit ?? 100],

@@ -5,22 +5,35 @@
 import addressparser from 'nodemailer/lib/addressparser'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import { redact } from './redact.ts'
 import { loginRefusal, wordsOf, type SmtpError } from './replies.ts'
 import { DEADLINES, transact, type Deadlines, type Gate, type Outcome } from './transact.ts'
 
 export type { Deadlines, Gate, Outcome } from './transact.ts'
 
 export type MailerOptions = {
-  /** smtp://user:password@host:port or smtps://…; ?requireTLS=true and ?ignoreTLS=true as in nodemailer. */
+  /** smtp://user:password@host:port or smtps://…; ?requireTLS=true and ?ignoreTLS=true as in nodemailer; ?connections=3 for fewer than usual. */
   url: string
-  /** Connections at most; default 5. */
+  /** Connections at most; default: what the URL says, else 8. While one waits for the database's leave, others are at work. */
   connections?: number
   deadlines?: Partial<Deadlines>
 }
 
-export type Message = { from: string; to: { name: string; address: string }; subject: string; text: string; html: string; messageId: string; date: Date }
+export type Message = {
+  from: string
+  to: { name: string; address: string }
+  subject: string
+  text: string
+  html: string
+  messageId: string
+  date: Date
+  /** Where it comes back to when it cannot be delivered; without it to the sender. */
+  returnPath?: string | null
+  /** What names it where it comes back (RFC 3461 ENVID). */
+  reference?: string
+}
 /** A message ready for the wire. */
-export type Envelope = { from: string; to: string }
+export type Envelope = { from: string; to: string; reference?: string }
 
 export class AddressRefused extends Error {
   readonly code = 'address_refused'
@@ -60,7 +73,17 @@ export async function buildMessage(message: Message): Promise<{ envelope: Envelo
     disableFileAccess: true,
     disableUrlAccess: true,
   })
-  return { envelope: { from: addressOf(message.from), to: message.to.address }, bytes: await composer.compile().build() }
+  const { reference, returnPath } = message
+  const envelope = { from: addressOf(returnPath ?? message.from), to: message.to.address, ...(reference !== undefined && { reference }) }
+  return { envelope, bytes: await composer.compile().build() }
+}
+
+/**
+ * The envelope as nodemailer takes it. Servers that know DSN (RFC 3461) are asked to tell of failures only, by our reference, and to send back
+ * the headers without the body: that one shows a secret.
+ */
+function onTheWire({ from, to, reference }: Envelope) {
+  return { from, to, ...(reference !== undefined && { dsn: { ret: 'HDRS', envid: reference, notify: 'FAILURE', orcpt: `rfc822;${to}` } }) }
 }
 
 type Line = {
@@ -74,6 +97,14 @@ type Line = {
 type Opened = { line: Line } | { failure: Extract<Outcome, { is: 'loginRefused' | 'unreachable' }> }
 type Waiting = (opened: Opened) => void
 
+const CONNECTIONS = { usual: 8, most: 50 }
+
+/** How many connections the URL asks for, where it does. */
+function connectionsOf(address: URL): number {
+  const asked = Number(address.searchParams.get('connections') ?? CONNECTIONS.usual)
+  return Number.isInteger(asked) && asked >= 1 ? Math.min(asked, CONNECTIONS.most) : CONNECTIONS.usual
+}
+
 export class Mailer {
   readonly connections: number
   readonly #options: ConstructorParameters<typeof SMTPConnection>[0]
@@ -84,10 +115,10 @@ export class Mailer {
   #waiting: Waiting[] = []
   #opening = 0
 
-  constructor({ url, connections = 5, deadlines }: MailerOptions) {
+  constructor({ url, connections, deadlines }: MailerOptions) {
     const address = new URL(url)
     const secure = address.protocol === 'smtps:'
-    this.connections = connections
+    this.connections = connections ?? connectionsOf(address)
     this.#deadlines = { ...DEADLINES, ...deadlines }
     this.#login = address.username === '' ? null : { user: decodeURIComponent(address.username), pass: decodeURIComponent(address.password) }
     this.#options = {
@@ -144,7 +175,7 @@ export class Mailer {
   async #transact(line: Line, envelope: Envelope, bytes: Buffer, gate: Gate): Promise<{ outcome: Outcome; asked: boolean }> {
     line.messages++
     const { outcome, asked, left } = await transact({
-      send: (body, done) => line.connection.send({ from: envelope.from, to: envelope.to, size: bytes.length }, body, done),
+      send: (body, done) => line.connection.send({ ...onTheWire(envelope), size: bytes.length }, body, done),
       // Synchronously: whatever is still buffered must not follow.
       cut: () => this.#drop(line),
       onLoss: (tell) => {
@@ -215,10 +246,12 @@ export class Mailer {
       connection.connect((error) => {
         if (error) return fail(wordsOf(error))
         if (this.#login === null) return settle({ line })
-        connection.login(this.#login, (error) => {
+        const { user, pass } = this.#login
+        connection.login({ user, pass }, (error) => {
           if (!error) return settle({ line })
           const refusal = loginRefusal(error)
-          settle({ failure: refusal === null ? { is: 'unreachable', reason: wordsOf(error) } : { is: 'loginRefused', response: refusal } })
+          // A server may repeat what it does not like.
+          settle({ failure: refusal === null ? { is: 'unreachable', reason: redact(wordsOf(error), pass) } : { is: 'loginRefused', response: redact(refusal, pass) } })
         })
       })
     })

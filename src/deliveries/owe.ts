@@ -13,9 +13,9 @@ export function owedPurpose(settings: Settings, wish: DeliveryWish): string {
 
 /**
  * An import's checked rows, its plan of contacts (row, fate, contact_id) and of users (row, fate, user_id, purpose, send_at), and of mails
- * that earlier imports hold and this one lets go (row, delivery_id, send_at).
+ * that earlier imports hold and this one lets go (row, delivery_id, send_at); `further` are rows of a further account of somebody.
  */
-export type OwingTables = { rows: string; plan: string; users: string; held: string }
+export type OwingTables = { rows: string; plan: string; users: string; held: string; further: string }
 
 /** SQL over a planned user `p`: the state its mail begins in, and from when. The row's own Send Date wins over the import's wish. */
 function beginning(wish: DeliveryWish): { state: string; sendAt: string } {
@@ -63,11 +63,17 @@ export async function planHeld(tx: Transaction, tables: OwingTables, wish: Deliv
   await tx.run(`create table ${tables.held} (row integer not null, delivery_id bigint not null, send_at timestamptz) with (autovacuum_enabled = off)`)
   if (wish.kind === 'none') return
   const all = wish.kind === 'now' || wish.kind === 'at'
+  // Of several rows of a person, the one that speaks of the account's kind decides about its mails.
+  const [several] = await tx.query<{ some: boolean }>(`select exists (select from ${tables.further}) as some`)
+  const [once, first] = several!.some ? ['distinct on (d.id)', 'order by d.id, case when r.account_kind = u.account_kind then 0 when r.account_kind is null then 1 else 2 end, p.row'] : ['', '']
+  const asks = `delivery is distinct from 'none' ${all ? '' : 'and send_at is not null'}`
   await tx.run(
     `insert into ${tables.held}
-     select p.row, d.id, coalesce(r.send_at, d.send_at) from ${tables.plan} p join ${tables.rows} r on r.row = p.row
-     join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
-     where p.fate in ('update', 'unchanged') and d.state = 'held' and r.delivery is distinct from 'none' ${all ? '' : 'and r.send_at is not null'}`,
+     select row, id, coalesce(send_at, due) from (
+       select ${once} p.row, d.id, r.delivery, r.send_at, d.send_at as due from ${tables.plan} p join ${tables.rows} r on r.row = p.row
+       join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
+       where p.fate in ('update', 'unchanged') and d.state = 'held' ${first}
+     ) found where ${asks}`,
   )
 }
 

@@ -1,12 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../entities/database.ts'
 import type { DeliveryPurpose } from '../entities/states.ts'
-import { render, type Templates } from '../templates/render.ts'
+import { render, renderTemplate, type CompiledTemplate, type Templates } from '../templates/render.ts'
+import { envelopeSender, newReference } from './bounceAddress.ts'
 import { claimDue } from './claim.ts'
 import type { Claimed, Composers } from './compose.ts'
 import { judge } from './judge.ts'
 import { openLedger, renewLeases, type Ledger, type Verdict } from './ledger.ts'
 import { addressOf, buildMessage, type Mailer, type Outcome } from './mailer.ts'
+import type { OwnWording } from './ownWording.ts'
 import { askSmtpPause, pauseSmtp, resumeSmtp } from './pause.ts'
 import { redact } from './redact.ts'
 import { wordsOf } from './replies.ts'
@@ -21,6 +23,7 @@ export type SendParts = {
   database: Database
   mailer: Mailer
   templates: Templates
+  ownWording: OwnWording
   composers: Composers
   /** From of organizations that declare none. */
   defaultFrom: string
@@ -43,10 +46,16 @@ export type SendParts = {
 export type SendReport = Record<'sent' | 'failed' | 'retried' | 'unknown' | 'givenBack' | 'cancelled' | 'held', number> & {
   /** Milliseconds until it is worth asking again; 0: there is more due at once; null: nothing more is due. */
   nextInMs: number | null
+  /** The mail server is away or refuses our login: nothing can leave until it is back. */
+  outage: boolean
 }
 
 const COUNTED = { sent: 'sent', failed: 'failed', retry: 'retried', unknown: 'unknown', giveBack: 'givenBack' } as const
 const UNREACHABLE_RETRY_MS = 15_000
+/** While mails wait for their instants it is asked this often what else has come due: somebody may wait for a new password. */
+const LOOK_MS = 250
+/** With nothing in hand, and nothing to do for longer than this, the turn is over: others have theirs, and the sweep comes back. */
+const IDLE_MS = 500
 
 /**
  * Sends what an organization has due, until nothing is left, the turn is over, or `signal` aborts. Several workers may do so at
@@ -55,7 +64,7 @@ const UNREACHABLE_RETRY_MS = 15_000
  */
 export async function sendDue(parts: SendParts, organizationId: string, signal: AbortSignal): Promise<SendReport> {
   const { database, mailer, log, leaseSeconds } = parts
-  const report: SendReport = { sent: 0, failed: 0, retried: 0, unknown: 0, givenBack: 0, cancelled: 0, held: 0, nextInMs: null }
+  const report: SendReport = { sent: 0, failed: 0, retried: 0, unknown: 0, givenBack: 0, cancelled: 0, held: 0, nextInMs: null, outage: false }
   if (!(await mayBegin(parts, report))) return report
 
   const inHand = new Set<Claimed>()
@@ -66,6 +75,8 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
   /** Set where the mail server cannot be used: nothing more is begun. */
   let outage = false
   let refill: Promise<void> | null = null
+  /** Until it is worth looking again for what may leave. */
+  let rest: Promise<void> | null = null
   const over = () => outage || broken !== undefined || signal.aborted
 
   const fences = await openSession(database, organizationId, { durable: true })
@@ -87,11 +98,18 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
       inHand.add(claimed)
       queue.push({ claimed, notBefore: claimedAt + claimed.waitMs })
     }
+    // What need not wait goes before what does.
+    queue.sort((a, b) => a.notBefore - b.notBefore)
     for (const { state } of claim.refused) report[state]++
     if (claim.claimed.length > 0) await parts.failpoint('deliver.claimed')
     if (claim.nextInMs !== null) {
-      if (claimedAt + claim.nextInMs < turnEnds) await wait(claim.nextInMs, undefined, { signal }).catch(() => undefined)
-      else [report.nextInMs, exhausted] = [claim.nextInMs, true]
+      const pause = Math.min(claim.nextInMs, LOOK_MS)
+      if (claimedAt + pause >= turnEnds || (inHand.size === 0 && claim.nextInMs > IDLE_MS)) [report.nextInMs, exhausted] = [claim.nextInMs, true]
+      else {
+        rest = wait(pause, undefined, { signal }).catch(() => undefined).finally(() => {
+          rest = null
+        })
+      }
     } else exhausted = claim.claimed.length + claim.refused.length < parts.batch
     if (!exhausted && performance.now() > turnEnds) [report.nextInMs, exhausted] = [0, true]
   }
@@ -99,7 +117,7 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
   const next = async () => {
     for (;;) {
       if (over()) return undefined
-      if (queue.length <= parts.batch / 2 && !exhausted) {
+      if (queue.length <= parts.batch / 2 && !exhausted && rest === null) {
         refill ??= claimMore()
           .catch((error: unknown) => {
             broken = error
@@ -110,8 +128,8 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
       }
       const first = queue.shift()
       if (first) return first
-      if (refill === null) return undefined
-      await refill
+      if (refill === null && rest === null) return undefined
+      await (refill ?? rest)
     }
   }
 
@@ -135,6 +153,7 @@ export async function sendDue(parts: SendParts, organizationId: string, signal: 
       const { claimed, notBefore } = first
       const verdict = await deliver(parts, claimed, notBefore, ledger, signal, (outcome) => {
         outage = true
+        report.outage = true
         report.nextInMs = outcome.is === 'loginRefused' ? parts.loginRetrySeconds * 1000 : UNREACHABLE_RETRY_MS
       })
       await settle(claimed, verdict)
@@ -163,6 +182,7 @@ async function mayBegin(parts: SendParts, report: SendReport): Promise<boolean> 
   const pause = await askSmtpPause(parts.database, parts.loginRetrySeconds)
   if (pause.is === 'open') return true
   report.nextInMs = pause.is === 'paused' ? pause.inMs : parts.loginRetrySeconds * 1000
+  report.outage = true
   if (pause.is === 'paused') return false
   const failure = await parts.mailer.probe()
   if (failure !== null) {
@@ -172,6 +192,7 @@ async function mayBegin(parts: SendParts, report: SendReport): Promise<boolean> 
   await resumeSmtp(parts.database)
   parts.log.info({}, 'the mail server takes our login again; mail goes on')
   report.nextInMs = null
+  report.outage = false
   return true
 }
 
@@ -184,9 +205,15 @@ async function deliver(
   signal: AbortSignal,
   onOutage: (outcome: Outcome) => void,
 ): Promise<Verdict> {
+  let own
+  try {
+    own = await parts.ownWording(claimed)
+  } catch (error) {
+    return { is: 'giveBack', reason: `the wording could not be read: ${wordsOf(error)}` }
+  }
   let mail
   try {
-    mail = await prepare(parts, claimed)
+    mail = await prepare(parts, claimed, own)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'compose_failed'
     parts.log.error({ delivery: claimed.id, code }, 'the mail could not be made')
@@ -219,14 +246,16 @@ async function pauseMail({ database, log, loginRetrySeconds }: SendParts, words:
   }
 }
 
-async function prepare({ composers, templates, defaultFrom, random }: SendParts, claimed: Claimed) {
+async function prepare({ composers, templates, defaultFrom, random }: SendParts, claimed: Claimed, own: CompiledTemplate | null) {
   const { purpose, organization } = claimed
   const { variables, secret, sealed } = await composers[purpose]!.compose(claimed)
-  const content = render<typeof purpose>(templates, purpose, organization.language, variables)
+  const content = own === null ? render<typeof purpose>(templates, purpose, organization.language, variables) : renderTemplate<typeof purpose>(own, variables)
   const from = organization.settings.mail.from ?? defaultFrom
   const domain = addressOf(from).split('@')[1]!
-  const messageId = `<${claimed.id}.${claimed.epoch}.${claimed.attempt}.${Buffer.from(random(9)).toString('hex')}@${domain}>`
-  const name = claimed.person === null ? '' : `${claimed.person.firstName} ${claimed.person.lastName}`
-  const { envelope, bytes } = await buildMessage({ ...content, from, to: { name, address: claimed.to }, messageId, date: claimed.claimedAt })
+  const reference = newReference(claimed, random)
+  const messageId = `<${reference}@${domain}>`
+  const returnPath = envelopeSender(organization.settings.mail.bounceAddress, reference)
+  const name = claimed.person === null || claimed.deliverTo !== null ? '' : `${claimed.person.firstName} ${claimed.person.lastName}`
+  const { envelope, bytes } = await buildMessage({ ...content, from, to: { name, address: claimed.to }, messageId, date: claimed.claimedAt, returnPath, reference })
   return { secret, sealed, messageId, envelope, bytes }
 }

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { Organization } from './organization.ts'
-import { identity, oneOf, tenantPolicies } from './tenancy.ts'
+import { identity, tenantPolicies } from './tenancy.ts'
 
 /** What an organization's people can be given. A withdrawn entry stays for those who hold it, and takes no new ones. */
 const entry = () => ({
@@ -78,14 +78,16 @@ export const Tenant = defineEntity({
 export const SECURITY_DIMENSIONS = ['company', 'businessUnit', 'department', 'location'] as const
 export type SecurityDimension = (typeof SECURITY_DIMENSIONS)[number]
 
-/** A group of row-level security (spec C6). */
+/**
+ * A group of row-level security (spec C6). Its dimension is one of the four that limit a user's rows, or the field of an
+ * authorized lookup, such as jobCode.
+ */
 export const SecurityGroup = defineEntity({
   name: 'SecurityGroup',
   tableName: 'security_groups',
   ...tenantPolicies('security_groups'),
-  checks: [oneOf('security_groups', 'dimension', SECURITY_DIMENSIONS)],
   uniques: [{ name: 'security_groups_name', properties: ['organization', 'dimension', 'name'] }],
-  properties: { ...entry(), dimension: p.text().$type<SecurityDimension>() },
+  properties: { ...entry(), dimension: p.text() },
 })
 
 export const Customer = defineEntity({

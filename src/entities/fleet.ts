@@ -24,3 +24,15 @@ export const ServicePause = defineEntity({
     retryAt: p.datetime(3),
   },
 })
+
+/** How often something was tried in vain lately. The key is a keyed hash of whom it is counted for; of no organization. */
+export const Throttle = defineEntity({
+  name: 'Throttle',
+  tableName: 'throttles',
+  properties: {
+    key: p.text().primary(),
+    count: p.integer(),
+    /** After this the count begins anew. */
+    endsAt: p.datetime(3),
+  },
+})

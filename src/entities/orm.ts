@@ -1,15 +1,17 @@
 import { MikroORM } from '@mikro-orm/postgresql'
 import { Migrator } from '@mikro-orm/migrations'
+import * as access from './access.ts'
 import * as catalog from './catalog.ts'
 import * as contact from './contact.ts'
 import * as delivery from './delivery.ts'
 import * as fleet from './fleet.ts'
 import * as imports from './import.ts'
+import * as mailTemplate from './mailTemplate.ts'
 import * as organization from './organization.ts'
 import * as user from './user.ts'
 import { migrations } from './migrations/index.ts'
 
-const ENTITIES = [organization, catalog, imports, contact, user, delivery, fleet].flatMap((room) =>
+const ENTITIES = [organization, catalog, imports, contact, user, delivery, access, mailTemplate, fleet].flatMap((room) =>
   Object.values(room).filter((value) => typeof value === 'object' && value !== null && 'meta' in value),
 )
 

@@ -106,11 +106,41 @@ export const INVITATION_LIFECYCLE = {
   },
 } as const satisfies Lifecycle<InvitationState>
 
+export const RELEASE_STATES = ['scheduled', 'running', 'frozen', 'finished', 'cancelled'] as const
+export type ReleaseState = (typeof RELEASE_STATES)[number]
+
+export const RELEASE_LIFECYCLE = {
+  states: RELEASE_STATES,
+  initial: ['scheduled'],
+  terminal: ['finished', 'cancelled'],
+  transitions: {
+    begin: { from: ['scheduled'], to: 'running' },
+    move: { from: ['scheduled', 'running', 'frozen'], to: 'scheduled' },
+    freeze: { from: ['scheduled', 'running'], to: 'frozen' },
+    // One whose date has passed begins again with the next look at the clock.
+    resume: { from: ['frozen'], to: 'scheduled' },
+    finish: { from: ['running'], to: 'finished' },
+    cancel: { from: ['scheduled', 'running', 'frozen'], to: 'cancelled' },
+  },
+} as const satisfies Lifecycle<ReleaseState>
+
 export const ACCOUNT_KINDS = ['employee', 'contact', 'service representative'] as const
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
 
 /** What a delivery is for. The ledger holds one row per (user, purpose, epoch), or per (import, purpose). */
-export const DELIVERY_PURPOSES = ['credentials', 'invitation', 'operatorSummary'] as const
+export const DELIVERY_PURPOSES = [
+  'credentials',
+  'invitation',
+  // Credentials of a user, to an operator who hands them over (spec D2).
+  'operatorCredentials',
+  // What somebody who has registered gets in place of an invitation (spec D3).
+  'alreadyRegistered',
+  // The link to sign in, once the notice is accepted (spec D4).
+  'welcome',
+  'passwordReset',
+  'passwordChanged',
+  'operatorSummary',
+] as const
 export type DeliveryPurpose = (typeof DELIVERY_PURPOSES)[number]
 
 /**

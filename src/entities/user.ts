@@ -42,6 +42,9 @@ export const User = defineEntity({
     passwordHash: p.text().nullable(),
     mustChangePassword: p.boolean().default(false),
     lastLoginAt: p.datetime(3).nullable(),
+    /** When the person last chose a password; null: the password, if any, was made for them. */
+    passwordChosenAt: p.datetime(3).nullable(),
+    noticeAcceptedAt: p.datetime(3).nullable(),
     version: p.integer().default(1),
     createdBy: () => p.manyToOne(Import).mapToPk().nullable().deleteRule('set null').fieldName('created_by_import'),
     createdAt: now(),
@@ -74,6 +77,18 @@ export const UserRole = defineEntity({
     role: () => p.manyToOne(Role).mapToPk().nullable().deleteRule('cascade'),
     product: () => p.manyToOne(Product).mapToPk().nullable().deleteRule('cascade'),
     tenant: () => p.manyToOne(Tenant).mapToPk().nullable().deleteRule('cascade'),
+  },
+})
+
+/** An authorized lookup (spec C6): the field is limited to a security group of that dimension. */
+export const UserLookup = defineEntity({
+  name: 'UserLookup',
+  tableName: 'user_lookups',
+  ...tenantPolicies('user_lookups'),
+  properties: {
+    user: () => p.manyToOne(User).mapToPk().primary().deleteRule('cascade'),
+    securityGroup: () => p.manyToOne(SecurityGroup).mapToPk().primary().deleteRule('cascade'),
+    organization: () => p.manyToOne(Organization).mapToPk().deleteRule('cascade'),
   },
 })
 

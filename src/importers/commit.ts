@@ -1,5 +1,7 @@
 import type { Transaction } from '../entities/database.ts'
-import { planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
+import { linkCustomers, speaksOfCustomers } from './customerLinks.ts'
+import { registeredSince } from './personalDetails.ts'
+import { furtherTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
 
 /** Rows that are committed together. Large enough that a transaction costs little, small enough to share and to resume. */
 export const CHUNK_ROWS = 20_000
@@ -35,6 +37,19 @@ export async function takeChunk(tx: Transaction, importId: string, number: numbe
   return chunk ?? null
 }
 
+/**
+ * Whether a chunk, taken for this transaction, has to wait for others of its import: for those in which the people begin of whom it makes further accounts.
+ * They come before it in the file, so that no two chunks wait for each other.
+ */
+export async function waitsForFirstRows(tx: Transaction, importId: string, chunk: Chunk): Promise<boolean> {
+  const [found] = await tx.query<{ waits: boolean }>(
+    `select exists (select from ${furtherTable(importId)} x join import_chunks b on b.import_id = $1 and b.state = 'pending' and b.number < $2 and x.first_row between b.first_row and b.last_row
+       where x.row between $3 and $4) as waits`,
+    [importId, chunk.number, chunk.first, chunk.last],
+  )
+  return found!.waits
+}
+
 /** Settles a chunk in the transaction that did it. `worker` is the name of who did. */
 export async function finishChunk(tx: Transaction, importId: string, number: number, worker: string | null): Promise<void> {
   await tx.run(`update import_chunks set state = 'done', done_at = now(), worker = $3 where import_id = $1 and number = $2`, [importId, number, worker])
@@ -56,34 +71,38 @@ export async function countFailure(tx: Transaction, importId: string, number: nu
 export async function setChunkAside(tx: Transaction, importId: string, chunk: Chunk, users: string): Promise<void> {
   const planned = await tx.query<{ row: number }>(`select row from ${planTable(importId)} where row between $1 and $2 and fate in ('create', 'update')`, [chunk.first, chunk.last])
   await holdRows(tx, importId, users, planned.map(({ row }) => row), 'row.not_written')
+  await holdFollowers(tx, importId, chunk, users)
 }
 
 /** Rows of the plan become `held`, with the reason as their problem; no user is made of them. */
-async function holdRows(tx: Transaction, importId: string, users: string, rows: number[], code: 'plan.stale' | 'row.not_written'): Promise<void> {
+async function holdRows(tx: Transaction, importId: string, users: string, rows: number[], code: 'plan.stale' | 'row.not_written' | 'duplicate.first_row'): Promise<void> {
   if (rows.length === 0) return
   await tx.run(`update ${planTable(importId)} set fate = 'held' where row = any ($1)`, [rows])
   await tx.run(`delete from ${users} where row = any ($1)`, [rows])
   await tx.run(
-    `insert into import_issues (organization_id, import_id, row, code, severity) select $1, $2, row, $4, 'error' from unnest($3::int[]) as row`,
+    `insert into import_issues (organization_id, import_id, row, code, severity, detail)
+     select $1, $2, h.row, $4, 'error', case when $4 = 'duplicate.first_row' then (select jsonb_build_object('firstRow', x.first_row) from ${furtherTable(importId)} x where x.row = h.row) end from unnest($3::int[]) as h (row)`,
     [tx.organizationId, importId, rows, code],
   )
 }
 
 /**
  * Sets aside the rows whose person was changed since the plan was made (spec E1): they become `held`, and are told.
+ * `detailsOfPerson`: e-mail and phone belong to whoever has registered (D3), which may have happened meanwhile.
  * Locks the contacts and users that the chunk will change, in the order of their ids, so that two imports never wait for each other in a circle.
  */
-export async function setStaleAside(tx: Transaction, importId: string, chunk: Chunk, options: { users: string; conflicts: boolean }): Promise<void> {
+export async function setStaleAside(tx: Transaction, importId: string, chunk: Chunk, options: { users: string; conflicts: boolean; detailsOfPerson: boolean }): Promise<void> {
   const plan = planTable(importId)
   const bounds = [chunk.first, chunk.last]
   const stale = [
     `select p.row from ${plan} p join (select id, version from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and fate = 'update') order by id for update) c
        on c.id = p.contact_id where p.row between $1 and $2 and p.fate = 'update' and c.version <> p.contact_version`,
-    `select p.row from ${plan} p where p.row between $1 and $2 and p.fate = 'update' and not exists (select from contacts c where c.id = p.contact_id)`,
+    `select p.row from ${plan} p where p.row between $1 and $2 and p.fate = 'update' and p.contact_version is not null and not exists (select from contacts c where c.id = p.contact_id)`,
     `select p.row from ${options.users} p join (select id, version from users where id in (select user_id from ${options.users} where row between $1 and $2 and fate = 'update') order by id for update) u
        on u.id = p.user_id where p.row between $1 and $2 and p.fate = 'update' and u.version <> p.user_version`,
     // A name that somebody had meanwhile rests: no unique index stands against giving it away again (C1).
     `select p.row from ${options.users} p join released_usernames n on n.username = p.username where p.row between $1 and $2 and p.fate in ('create', 'update')`,
+    ...(options.detailsOfPerson ? [registeredSince(importId)] : []),
     // Looked for only after a unique index has objected: somebody else took the id, address, account or username meanwhile.
     ...(options.conflicts
       ? [
@@ -98,6 +117,19 @@ export async function setStaleAside(tx: Transaction, importId: string, chunk: Ch
   for (const sql of stale) for (const { row } of await tx.query<{ row: number }>(sql, bounds)) found.add(row)
   for (const row of await namesTaken(tx, importId, chunk)) found.add(row)
   await holdRows(tx, importId, options.users, [...found], 'plan.stale')
+  await holdFollowers(tx, importId, chunk, options.users)
+}
+
+/** Holds rows of further accounts whose person the first row did not bring, or somebody has changed since the plan was made. */
+async function holdFollowers(tx: Transaction, importId: string, chunk: Chunk, users: string): Promise<void> {
+  const plan = planTable(importId)
+  const followers = await tx.query<{ row: number; stale: boolean }>(
+    `select x.row, f.fate <> 'held' as stale from ${furtherTable(importId)} x join ${plan} p on p.row = x.row join ${plan} f on f.row = x.first_row left join contacts c on c.id = p.contact_id
+     where x.row between $1 and $2 and p.fate in ('update', 'unchanged') and (f.fate = 'held' or f.fate = 'unchanged' and p.fate = 'update' and c.version is distinct from x.version)`,
+    [chunk.first, chunk.last],
+  )
+  await holdRows(tx, importId, users, followers.filter(({ stale }) => stale).map(({ row }) => row), 'plan.stale')
+  await holdRows(tx, importId, users, followers.filter(({ stale }) => !stale).map(({ row }) => row), 'duplicate.first_row')
 }
 
 /**
@@ -138,21 +170,8 @@ export async function commitContacts(tx: Transaction, importId: string, chunk: C
   await tx.run(
     `update contacts c set ${[...sets, "state = case when p.reactivate then 'active' else c.state end"].join(', ')}, version = c.version + 1, updated_at = now()
      from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
-     where p.row between $1 and $2 and p.fate = 'update' and c.id = p.contact_id`,
+     where p.row between $1 and $2 and p.fate = 'update' and p.contact_version is not null and c.id = p.contact_id`,
     bounds,
   )
-  if (staged.has('customer_id')) await linkCustomers(tx, importId, bounds)
-}
-
-/** A contact's place at a customer, and the roles held there (spec C8). */
-async function linkCustomers(tx: Transaction, importId: string, bounds: number[]): Promise<void> {
-  await tx.run(
-    `insert into contact_customers (organization_id, contact_id, customer_id, worksite_id, contact_role_id)
-     select ${tx.organizationId}, p.contact_id, r.customer_id, r.worksite_id, wanted.id
-     from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
-     cross join lateral unnest(coalesce(r.contact_role_ids, array[null::bigint])) as wanted (id)
-     where p.row between $1 and $2 and p.fate in ('create', 'update') and r.customer_id is not null
-     on conflict do nothing`,
-    bounds,
-  )
+  if (speaksOfCustomers(staged)) await linkCustomers(tx, importId, bounds)
 }

@@ -5,13 +5,22 @@ import type { MatchedColumn } from '../rules/columns.ts'
 import type { IssueDetail } from '../rules/problem.ts'
 import type { ImportOptions } from './receive.ts'
 import { readIssues, type ShownIssue } from './rowIssues.ts'
-import { planTable, rowsTable } from './stagedRow.ts'
+import { planTable } from './stagedRow.ts'
 
 export type Totals = { read: number; created: number; updated: number; unchanged: number; rejected: number; held: number; blank: number }
 export type UserCounts = { created: number; updated: number; notLoginable: number; withoutSeat: number }
 export type DeliveryCounts = { owed: number; scheduled: number; notOwed: number }
+/** Why new users are owed no mail, and how many of them. */
+export type NotOwed = { reason: keyof typeof NOT_OWED; count: number; message: string }
 /** `seats` of limited licenses that the plan takes, while it is a plan; `missingRoles` must be held by somebody and are not (spec C3, C4). */
-export type ImportResult = { totals: Totals; users: UserCounts; deliveries: DeliveryCounts; seats: { license: string; needed: number; free: number }[]; missingRoles: string[] }
+export type ImportResult = { totals: Totals; users: UserCounts; deliveries: DeliveryCounts; notOwed: NotOwed[]; seats: { license: string; needed: number; free: number }[]; missingRoles: string[] }
+
+/** Reasons for which a new user is owed no mail. */
+export const NOT_OWED = {
+  organization_uses_sso: 'The organization signs in through SSO: no credentials or invitations are sent.',
+  not_invitable_alone: 'The only role is one that is not invited alone.',
+  not_asked_for: 'Neither the row, the organization nor --delivery asks for a mail.',
+} as const
 
 export type StoredImport = {
   id: string
@@ -45,6 +54,7 @@ export type ImportReport = {
   totals: Totals
   users: UserCounts
   deliveries: DeliveryCounts
+  notOwed: NotOwed[]
   seats: ImportResult['seats']
   missingRoles: string[]
   issues: ShownIssue[]
@@ -62,6 +72,7 @@ const NOTHING: ImportResult = {
   totals: { read: 0, created: 0, updated: 0, unchanged: 0, rejected: 0, held: 0, blank: 0 },
   users: { created: 0, updated: 0, notLoginable: 0, withoutSeat: 0 },
   deliveries: { owed: 0, scheduled: 0, notOwed: 0 },
+  notOwed: [],
   seats: [],
   missingRoles: [],
 }
@@ -115,11 +126,12 @@ export async function reportImport(tx: Transaction, stored: StoredImport, counte
 }
 
 /** jsonb keeps no order; people read one. */
-function inOrder({ totals, users, deliveries, seats, missingRoles }: ImportResult): ImportResult {
+function inOrder({ totals, users, deliveries, notOwed, seats, missingRoles }: ImportResult): ImportResult {
   return {
     totals: { read: totals.read, created: totals.created, updated: totals.updated, unchanged: totals.unchanged, rejected: totals.rejected, held: totals.held, blank: totals.blank },
     users: { created: users.created, updated: users.updated, notLoginable: users.notLoginable, withoutSeat: users.withoutSeat },
     deliveries: { owed: deliveries.owed, scheduled: deliveries.scheduled, notOwed: deliveries.notOwed },
+    notOwed: (notOwed ?? []).map(({ reason, count, message }) => ({ reason, count, message })),
     seats,
     missingRoles,
   }
@@ -146,70 +158,20 @@ export async function countUsers(tx: Transaction, users: string): Promise<UserCo
   return row!
 }
 
+/** Why `count` new users of the plan are owed no mail, the more frequent reason first. */
+export async function countNotOwed(tx: Transaction, importId: string, users: string, count: number, sso: boolean): Promise<NotOwed[]> {
+  if (count === 0) return []
+  if (sso) return [{ reason: 'organization_uses_sso', count, message: NOT_OWED.organization_uses_sso }]
+  const [alone] = await tx.query<{ count: number }>(
+    `select count(*)::int as count from import_issues i join ${users} u on u.row = i.row where i.import_id = $1 and i.code = 'delivery.not_invitable' and u.fate = 'create' and u.purpose is null`,
+    [importId],
+  )
+  const reasons: [reason: NotOwed['reason'], count: number][] = [['not_invitable_alone', alone!.count], ['not_asked_for', count - alone!.count]]
+  return reasons.filter(([, found]) => found > 0).sort(([, a], [, b]) => b - a).map(([reason, found]) => ({ reason, count: found, message: NOT_OWED[reason] }))
+}
+
 /** Whether the import's plan is there to be counted and shown. */
 export async function hasPlan(tx: Transaction, importId: string): Promise<boolean> {
   const [row] = await tx.query<{ there: boolean }>('select to_regclass($1) is not null as there', [planTable(importId)])
   return row!.there
 }
-
-export type PlannedRow = {
-  row: number
-  fate: string
-  contactId: string | null
-  name: string
-  /** Fields that change, with what they were and will be. */
-  changes: Record<string, { old: string | null; new: string | null }>
-  username: string | null
-  mail: string | null
-}
-
-/** The plan row by row (spec E1), from behind row `after`. */
-export async function readPlan(tx: Transaction, importId: string, page: { after: number; limit: number; fates?: readonly string[] }): Promise<PlannedRow[]> {
-  return tx.query<PlannedRow>(
-    `select p.row, p.fate, case when p.fate <> 'create' then p.contact_id::text end as "contactId", concat_ws(' ', r.first_name, r.last_name) as name,
-       case when p.fate in ('update', 'held') then ${CONTACT_CHANGES} else '{}'::jsonb end || case when u.fate = 'update' then ${USER_CHANGES} else '{}'::jsonb end as changes,
-       case when u.fate in ('create', 'update') then u.username end as username, u.purpose as mail
-     from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
-     left join ${planTable(importId)}_users u on u.row = p.row
-     left join users x on x.id = u.user_id
-     left join contacts c on c.id = p.contact_id
-     where p.row > $1 and ($3::text[] is null or p.fate = any ($3)) order by p.row limit $2`,
-    [page.after, page.limit, page.fates ?? null],
-  )
-}
-
-/** SQL: a field with its old and new value, where they differ. */
-const change = (name: string, before: string, after: string): string => `case when (${after}) is distinct from (${before}) then jsonb_build_object('${name}', jsonb_build_object('old', ${before}, 'new', ${after})) else '{}'::jsonb end`
-
-/** SQL over a staged row r and its contact c; a blank that clears is a change to nothing. */
-const contactField = (name: string, column: string): string => change(name, `c.${column}`, `case when '${column}' = any (r.clears) then null else coalesce(r.${column}, c.${column}) end`)
-
-const CONTACT_CHANGES = [
-  contactField('externalId', 'external_id'),
-  contactField('firstName', 'first_name'),
-  contactField('lastName', 'last_name'),
-  contactField('email', 'email'),
-  contactField('phone', 'phone'),
-  change('state', 'c.state', "case when p.reactivate then 'active' else c.state end"),
-  `coalesce((select jsonb_object_agg(a.key, jsonb_build_object('old', c.attributes ->> a.key, 'new', a.value)) from jsonb_each_text(r.attributes) a where a.value is distinct from c.attributes ->> a.key), '{}')`,
-  `case when r.customer_id is not null and not exists (select from contact_customers l where l.contact_id = c.id and l.customer_id = r.customer_id)
-     then jsonb_build_object('customer', jsonb_build_object('old', (select string_agg(k.name, '; ' order by k.name) from contact_customers l join customers k on k.id = l.customer_id where l.contact_id = c.id),
-       'new', (select k.name from customers k where k.id = r.customer_id))) else '{}'::jsonb end`,
-].join(' || ')
-
-const named = (table: string, id: string): string => `(select n.name from ${table} n where n.id = ${id})`
-const allNamed = (table: string, ids: string): string => `(select string_agg(n.name, '; ' order by n.name) from ${table} n where n.id = any (${ids}))`
-const security = (name: string, column: string): string => change(name, named('security_groups', `x.${column}`), named('security_groups', `coalesce(r.${column}, x.${column})`))
-
-/** SQL over a planned user u, the user x as it is, and the staged row r. */
-const USER_CHANGES = [
-  change('username', 'x.username', 'coalesce(u.username, x.username)'),
-  change('license', named('licenses', 'x.license_id'), named('licenses', 'u.license_id')),
-  change('profile', named('profiles', 'x.profile_id'), named('profiles', 'u.profile_id')),
-  change('groups', allNamed('user_groups', 'array(select m.group_id from user_group_members m where m.user_id = x.id)'), allNamed('user_groups', 'coalesce(u.group_ids, array(select m.group_id from user_group_members m where m.user_id = x.id))')),
-  `case when u.role_ids is not null then ${change('roles', allNamed('roles', 'array(select l.role_id from user_roles l where l.user_id = x.id and (r.product_ids is null and l.product_id is null or l.product_id = any (r.product_ids)))'), allNamed('roles', 'u.role_ids'))} else '{}'::jsonb end`,
-  security('company', 'company_id'),
-  security('businessUnit', 'business_unit_id'),
-  security('department', 'department_id'),
-  security('location', 'location_id'),
-].join(' || ')

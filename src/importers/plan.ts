@@ -1,7 +1,10 @@
 import type { Transaction } from '../entities/database.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import { ISSUES, type IssueCode } from '../rules/catalog.ts'
-import { planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
+import { customersDiffer, speaksOfCustomers } from './customerLinks.ts'
+import { addFurtherMatches, createFurtherTable, moveFurther, settleFurther } from './furtherAccounts.ts'
+import { leavePersonalDetails } from './personalDetails.ts'
+import { furtherTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
 
 /** Columns of a contact that a file can change, each null-able but the names. */
 const CONTACT_COLUMNS = ['external_id', 'first_name', 'last_name', 'email', 'phone'] as const
@@ -15,24 +18,38 @@ const CONTACT_COLUMNS = ['external_id', 'first_name', 'last_name', 'email', 'pho
 export async function planContacts(tx: Transaction, importId: string, staged: ReadonlySet<StagedColumn>, settings: Settings): Promise<void> {
   await tx.run("set local work_mem = '128MB'")
   await tx.run(`drop table if exists ${planTable(importId)}`)
+  await createFurtherTable(tx, importId)
   await findDuplicates(tx, importId, staged)
+  if (staged.has('account_kind')) await moveFurther(tx, importId, settings.defaults.accountKind)
+  await leavePersonalDetails(tx, importId, staged, settings)
   const nameOnly = await hasNameOnlyRows(tx, importId, staged)
   await tx.run(planStatement(importId, staged, settings, nameOnly))
   await tx.run(`create unique index on ${planTable(importId)} (row)`)
   await tx.run(`analyze ${planTable(importId)}`)
-  if (staged.has('external_id') && staged.has('email_key')) await rejectRepeatedMatches(tx, importId)
+  if (staged.has('external_id') && staged.has('email_key')) await rejectRepeatedMatches(tx, importId, staged.has('account_kind') ? settings.defaults.accountKind : null)
+  if (staged.has('account_kind')) await settleFurther(tx, importId)
   await tellProblems(tx, importId)
 }
 
-/** Rows of which one names a known person by External ID and the other by address: the later one repeats the earlier. */
-async function rejectRepeatedMatches(tx: Transaction, importId: string): Promise<void> {
+/**
+ * Rows of which one names a known person by External ID and the other by address: the later one repeats the earlier, or makes a further account.
+ * @param usualKind the account kind of a row that names none; null where the file does not speak of kinds
+ */
+async function rejectRepeatedMatches(tx: Transaction, importId: string, usualKind: string | null): Promise<void> {
   const plan = planTable(importId)
   const known = (alias: string): string => `${alias}.fate in ('update', 'unchanged', 'held')`
+  await tx.run('drop table if exists repeated_matches')
+  await tx.run(
+    `create temporary table repeated_matches on commit drop as
+     select greatest(m.row, c.row) as row, least(m.row, c.row) as first, m.contact_id from ${plan} m join ${plan} c on c.contact_id = m.contact_id
+     where not m.by_id and ${known('m')} and c.by_id and ${known('c')}`,
+  )
+  const [found] = await tx.query<{ some: boolean }>('select exists (select from repeated_matches) as some')
+  if (!found!.some) return
+  if (usualKind !== null) await addFurtherMatches(tx, importId, usualKind)
   await tx.run(
     `update ${plan} p set fate = 'rejected', problem = 'duplicate.in_file', reactivate = false, detail = jsonb_build_object('firstRow', repeated.first, 'field', 'person by External ID and Email')
-     from (select greatest(m.row, c.row) as row, least(m.row, c.row) as first from ${plan} m join ${plan} c on c.contact_id = m.contact_id
-           where not m.by_id and ${known('m')} and c.by_id and ${known('c')}) repeated
-     where p.row = repeated.row`,
+     from repeated_matches repeated where p.row = repeated.row and not exists (select from ${furtherTable(importId)} x where x.row = p.row)`,
   )
 }
 
@@ -138,12 +155,7 @@ function changes(staged: ReadonlySet<StagedColumn>, t: (column: string) => strin
     return staged.has('clears') ? `${differs} or ('${column}' = any (r.clears) and ${t(column)} is not null)` : differs
   })
   if (staged.has('attributes')) conditions.push(`(r.attributes is not null and not coalesce(${t('attributes')}, '{}') @> r.attributes)`)
-  if (staged.has('customer_id')) {
-    conditions.push(`(r.customer_id is not null and exists (
-      select from unnest(coalesce(r.contact_role_ids, array[null::bigint])) as wanted (id)
-      where not exists (select from contact_customers l where l.contact_id = ${t('id')} and l.customer_id = r.customer_id
-        and l.worksite_id is not distinct from r.worksite_id and l.contact_role_id is not distinct from wanted.id)))`)
-  }
+  if (speaksOfCustomers(staged)) conditions.push(customersDiffer(t('id')))
   return conditions
 }
 
@@ -152,7 +164,7 @@ async function tellProblems(tx: Transaction, importId: string): Promise<void> {
   const warnings = (Object.keys(ISSUES) as IssueCode[]).filter((code) => ISSUES[code].severity === 'warning')
   await tx.run(
     `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
-     select $1, $2, p.row, case when p.problem = 'duplicate.in_file' then p.detail ->> 'field' when p.problem in ('identity.reactivated', 'identity.deactivated', 'identity.deactivated_skipped') then null else 'Email' end,
+     select $1, $2, p.row, case when p.problem = 'duplicate.in_file' then p.detail ->> 'field' when p.problem in ('duplicate.first_row', 'identity.reactivated', 'identity.deactivated', 'identity.deactivated_skipped') then null else 'Email' end,
        case when p.problem in ('duplicate.email', 'identity.conflict', 'identity.moved') or p.detail ->> 'field' = 'Email' then 'email'
             when p.detail ->> 'field' = 'External ID' then 'externalId' end,
        p.problem, case when p.problem = any ($3) then 'warning' else 'error' end,

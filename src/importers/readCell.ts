@@ -63,3 +63,21 @@ function isBlankText(text: string): boolean {
   const first = text.charCodeAt(0)
   return text === '' || ((first <= 32 || first > 126) && isBlank(text))
 }
+
+/** The cell as the sender sees it, for telling a problem. */
+export function rawText(cell: Cell | undefined): string | null {
+  if (cell === null || cell === undefined || typeof cell === 'string') return cell ?? null
+  if ('text' in cell) return cell.text
+  return cell.type === 'date' ? cell.iso : cell.type === 'boolean' ? (cell.value ? 'TRUE' : 'FALSE') : null
+}
+
+/** Nothing visible in any cell, of mapped columns or not. */
+export function isBlankRow(cells: readonly Cell[]): boolean {
+  for (const cell of cells) {
+    if (cell === null) continue
+    if (typeof cell !== 'string') return false
+    if (cell.charCodeAt(0) > 32 && cell.charCodeAt(0) < 127) return false
+    if (readCell(cell, { kind: 'catalog' }, () => undefined) !== BLANK) return false
+  }
+  return true
+}

@@ -9,7 +9,7 @@ import { openSource, type OpenedSource } from './openSource.ts'
 import { mappingFor, saveMapping, type ImportOptions } from './receive.ts'
 import { IssueWriter } from './rowIssues.ts'
 import type { Cell, SourceRow } from './source.ts'
-import { planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
+import { furtherTable, planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
 import { isExampleRow } from './template/identity.ts'
 import { RowValidator } from './validateRow.ts'
 
@@ -122,7 +122,7 @@ export async function stageRows(database: Database, organizationId: string, stag
 
 /** Removes what staging left; harmless where there is nothing. */
 export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users, ${planTable(importId)}_held`)
+  await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users, ${planTable(importId)}_held, ${furtherTable(importId)}`)
 }
 
 /**
@@ -130,7 +130,7 @@ export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string
  * What is left so is found by the sweep.
  */
 export async function dropIdleStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`]
+  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`, furtherTable(importId)]
   await tx.run(`do $$
     declare name text;
     begin

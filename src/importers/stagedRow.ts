@@ -34,6 +34,8 @@ export const STAGED_COLUMNS = {
   business_unit_id: 'bigint',
   department_id: 'bigint',
   location_id: 'bigint',
+  /** Security groups of authorized lookups; the fields that they belong to are those that the row names. */
+  lookup_ids: 'bigint[]',
   customer_id: 'bigint',
   worksite_id: 'bigint',
   contact_role_ids: 'bigint[]',
@@ -66,6 +68,7 @@ export const COLUMN_OF_FIELD: Record<FieldName, StagedColumn> = {
   businessUnit: 'business_unit_id',
   department: 'department_id',
   location: 'location_id',
+  lookups: 'lookup_ids',
   customer: 'customer_id',
   worksite: 'worksite_id',
   contactRole: 'contact_role_ids',
@@ -89,6 +92,9 @@ export function planTable(importId: string): string {
   assertImportId(importId)
   return `staging.plan_${importId}`
 }
+
+/** The rows that make a further account of a person of an earlier row. */
+export const furtherTable = (importId: string): string => `${planTable(importId)}_further`
 
 /** A value as COPY's text format wants it (PostgreSQL, COPY, "Text Format"). */
 export function copyText(value: string | null): string {

@@ -13,7 +13,7 @@ import type { IssueDetail, Report } from '../rules/problem.ts'
 import { cleanLines, cleanText } from '../rules/text.ts'
 import { checkUsername, splitUsername, usernameBase, usernameStem } from '../rules/usernames.ts'
 import { knownCatalog, type KnownCatalog, type KnownValues } from './knownValues.ts'
-import { BLANK, readAttribute, readCell, UNREADABLE } from './readCell.ts'
+import { BLANK, isBlankRow, rawText, readAttribute, readCell, UNREADABLE } from './readCell.ts'
 import type { Cell, SourceRow } from './source.ts'
 import { COLUMN_OF_FIELD, copyText, type StagedColumn } from './stagedRow.ts'
 
@@ -217,6 +217,8 @@ export class RowValidator {
       case 'department':
       case 'location':
         return this.#one(text, this.#known[reader.field.name], 'security.unknown')
+      case 'lookups':
+        return this.#lookups(text)
       case 'customer':
         return this.#one(text, this.#known.customers, 'customer.unknown')
       case 'tenant':
@@ -289,6 +291,17 @@ export class RowValidator {
     return `{${[...seen].join(',')}}`
   }
 
+  #lookups(text: string): string | null {
+    const ids = new Set<string>()
+    for (const part of parts(text)) {
+      this.#text = part
+      const found = this.#known.lookups.find(part)
+      if ('id' in found) ids.add(found.id)
+      else this.#tell(found.code, found.detail)
+    }
+    return `{${[...ids].join(',')}}`
+  }
+
   /** Tenants belong to the row's products, worksites and contact roles to its customer. */
   #resolvePlaces(): void {
     for (const reader of this.#readers) {
@@ -322,8 +335,9 @@ export class RowValidator {
       if (tenants.length > 0) continue
       if (given === null) this.#tell('product.required')
       else {
-        const product = this.#context.catalog.products.find((entry) => entry.id === named[0])
-        this.#tell('tenant.unknown', { product: product?.name ?? '', nearest: this.#known.tenants.get(named[0] ?? '')?.nearest(part) ?? '' })
+        const products = this.#context.catalog.products.filter(({ id }) => named.includes(id))
+        const nearest = products.map(({ id }) => this.#known.tenants.get(id)?.nearest(part) ?? '').find((name) => name !== '') ?? ''
+        this.#tell('tenant.unknown', { product: products.map(({ name }) => name).join(', '), nearest })
       }
     }
     return `{${[...ids].join(',')}}`
@@ -365,24 +379,6 @@ const SEPARATORS_ALONE = /^[;\s]*$/
 const boolText = (value: boolean | null): string | null => (value === null ? null : value ? 't' : 'f')
 
 const parts = (text: string): string[] => text.split(';').map((part) => part.trim()).filter((part) => part !== '')
-
-/** The cell as the sender sees it, for telling a problem. */
-function rawText(cell: Cell | undefined): string | null {
-  if (cell === null || cell === undefined || typeof cell === 'string') return cell ?? null
-  if ('text' in cell) return cell.text
-  return cell.type === 'date' ? cell.iso : cell.type === 'boolean' ? (cell.value ? 'TRUE' : 'FALSE') : null
-}
-
-/** Nothing visible in any cell, of mapped columns or not. */
-function isBlankRow(cells: readonly Cell[]): boolean {
-  for (const cell of cells) {
-    if (cell === null) continue
-    if (typeof cell !== 'string') return false
-    if (cell.charCodeAt(0) > 32 && cell.charCodeAt(0) < 127) return false
-    if (readCell(cell, { kind: 'catalog' }, () => undefined) !== BLANK) return false
-  }
-  return true
-}
 
 function valueMapping(mapping: Mapping | null, field: FieldName): Map<string, string> | null {
   const values = mapping?.values?.[field]

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { credentialsMail, invitationMail } from '../accounts/composeMail.ts'
+import { alreadyRegisteredMail, credentialsMail, invitationMail, passwordChangedMail, passwordResetMail, welcomeMail } from '../accounts/composeMail.ts'
 import { expireInvitations } from '../accounts/invitations.ts'
-import type { Composer } from '../deliveries/compose.ts'
+import type { Composer, Composers } from '../deliveries/compose.ts'
 import type { Mailer } from '../deliveries/mailer.ts'
+import { ownWordings } from '../deliveries/ownWording.ts'
 import { sendDue, type SendLog, type SendReport } from '../deliveries/send.ts'
 import { giveBackLostLeases, releaseMended } from '../deliveries/sweep.ts'
+import { HASH_COST, type HashCost } from '../accounts/passwords.ts'
 import type { Database } from '../entities/database.ts'
 import type { Templates } from '../templates/render.ts'
 import type { Failpoint } from './failpoint.ts'
@@ -34,6 +36,8 @@ export type DeliverParts = {
   loginRetrySeconds?: number
   /** Default: the cores of the machine. */
   hashLanes?: number
+  /** Default: HASH_COST. */
+  hashCost?: HashCost
 }
 
 /**
@@ -41,13 +45,25 @@ export type DeliverParts = {
  * when to run it again. Harmless to run twice, or in several processes at once.
  */
 export function deliverer(parts: DeliverParts): (organizationId: string, signal: AbortSignal) => Promise<SendReport> {
-  const { publicUrl, operatorSummary, random = randomBytes, hashLanes = availableParallelism() } = parts
-  const compose = { publicUrl, random, hashLanes }
+  const { publicUrl, operatorSummary, random = randomBytes, hashLanes = availableParallelism(), hashCost = HASH_COST } = parts
+  const compose = { publicUrl, random, hashLanes, hashCost }
+  const credentials = credentialsMail(compose)
+  const composers: Composers = {
+    credentials,
+    operatorCredentials: credentials,
+    invitation: invitationMail(compose),
+    alreadyRegistered: alreadyRegisteredMail(compose),
+    welcome: welcomeMail(compose),
+    passwordReset: passwordResetMail(compose),
+    passwordChanged: passwordChangedMail(compose),
+    ...(operatorSummary && { operatorSummary }),
+  }
   const send = {
     database: parts.database,
     mailer: parts.mailer,
     templates: parts.templates,
-    composers: { credentials: credentialsMail(compose), invitation: invitationMail(compose), ...(operatorSummary && { operatorSummary }) },
+    ownWording: ownWordings(parts),
+    composers,
     defaultFrom: `Muster <no-reply@${new URL(publicUrl).hostname}>`,
     worker: parts.worker,
     log: parts.log,

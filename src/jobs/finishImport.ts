@@ -1,5 +1,5 @@
 import { countOwed, countOwedOf, oweSummaries } from '../deliveries/owe.ts'
-import { countTotals, countUsers, type ImportResult } from '../importers/importReport.ts'
+import { countNotOwed, countTotals, countUsers, type ImportResult } from '../importers/importReport.ts'
 import { pendingChunks } from '../importers/commit.ts'
 import type { ImportOptions } from '../importers/receive.ts'
 import { dropIdleStaging, dropStaging } from '../importers/stage.ts'
@@ -13,12 +13,14 @@ import { importTables } from './importTables.ts'
 /** What the import's plan says, counted from its rows: totals, users, mails (interface.md). */
 export async function countImport(tx: Transaction, importId: string, options: Pick<ImportOptions, 'delivery'>): Promise<ImportResult> {
   const tables = importTables(importId)
+  const deliveries = await countOwed(tx, tables, options.delivery)
   return {
     totals: await countTotals(tx, importId),
     users: await countUsers(tx, tables.users),
-    deliveries: await countOwed(tx, tables, options.delivery),
+    deliveries,
+    notOwed: await countNotOwed(tx, importId, tables.users, deliveries.notOwed, (await readOrganization(tx)).settings.login.sso),
     seats: await countSeats(tx, importId, tables.users),
-    missingRoles: await missingRoles(tx, tables.users),
+    missingRoles: await missingRoles(tx, tables),
   }
 }
 
@@ -32,11 +34,14 @@ export async function finishImport(tx: Transaction, importId: string): Promise<b
   const [open] = await tx.query(`select from imports where id = $1 and state = 'committing' for no key update`, [importId])
   if (!open || (await pendingChunks(tx, importId)).length > 0) return false
   const tables = importTables(importId)
-  const result: ImportResult = { totals: await countTotals(tx, importId), users: await countUsers(tx, tables.users), deliveries: await countOwedOf(tx, importId, tables), seats: [], missingRoles: await missingRoles(tx, null) }
+  const { settings } = await readOrganization(tx)
+  const deliveries = await countOwedOf(tx, importId, tables)
+  const notOwed = await countNotOwed(tx, importId, tables.users, deliveries.notOwed, settings.login.sso)
+  const result: ImportResult = { totals: await countTotals(tx, importId), users: await countUsers(tx, tables.users), deliveries, notOwed, seats: [], missingRoles: await missingRoles(tx, null) }
   await tx.run(`update imports set state = 'committed', result = $2, finished_at = now() where id = $1`, [importId, JSON.stringify(result)])
   await releaseSeats(tx, importId)
   await dropStaging(tx, importId)
-  await oweSummaries(tx, importId, (await readOrganization(tx)).settings.operators)
+  await oweSummaries(tx, importId, settings.operators)
   return true
 }
 

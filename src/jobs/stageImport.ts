@@ -111,8 +111,8 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
 
 /** Codes that planning tells; told anew when it is done again. */
 const PLAN_ISSUES: IssueCode[] = [
-  'duplicate.in_file', 'duplicate.email', 'identity.conflict', 'identity.moved', 'identity.deactivated', 'identity.deactivated_skipped', 'identity.reactivated',
-  'role.required', 'email.required', 'username.taken', 'license.no_seats', 'license.awaiting', 'user.not_loginable', 'delivery.not_invitable',
+  'duplicate.in_file', 'duplicate.contradiction', 'duplicate.first_row', 'email.belongs_to_person', 'phone.belongs_to_person', 'duplicate.email', 'identity.conflict', 'identity.moved', 'identity.deactivated', 'identity.deactivated_skipped', 'identity.reactivated',
+  'role.required', 'email.required', 'username.taken', 'security.required', 'license.no_seats', 'license.awaiting', 'user.not_loginable', 'delivery.not_invitable',
 ]
 
 /** The staging columns that a file with these columns fills. Clearing is known row by row, and is looked at always. */

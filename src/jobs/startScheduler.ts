@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Queues } from './queues.ts'
 
 /** How often the sweep runs, and how often it is made sure that it does: a queue that was emptied forgets it. */
-const SWEEP_MS = 2_000
+const SWEEP_MS = 1_000
 const KEEP_MS = 15_000
 
 /**

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
+import type { HashCost } from '../accounts/passwords.ts'
 import { Mailer } from '../deliveries/mailer.ts'
 import type { Database } from '../entities/database.ts'
 import { loadTemplates } from '../templates/render.ts'
@@ -18,8 +19,12 @@ export type WorkerParts = {
   queues: Queues
   /** The mail server: smtp://user:password@host:port */
   smtpUrl: string
-  /** Base of links in mails, without a slash at its end. */
+  /** Base of links in mails to people, without a slash at its end. */
   publicUrl: string
+  /** Base of links in mails to operators; default: `publicUrl`. */
+  consoleUrl?: string
+  /** What hashing a password costs; default: HASH_COST. */
+  hashCost?: HashCost
   log: Logger
   failpoint: Failpoint
   /** Seconds for which the worker may be silent before its deliveries are given to others; default 60. */
@@ -28,8 +33,11 @@ export type WorkerParts = {
 
 /** How often a worker says that it is there. */
 const SIGN_MS = 5_000
-/** Longest time that a job which wants to come back is put off; what comes due sooner waits for it, since a job that waits is not woken twice. */
-const LONGEST_SNOOZE_MS = 60_000
+/**
+ * A job that waits is not woken by what comes due meanwhile. So it waits for a moment only, and is otherwise done: the sweep wakes one
+ * as soon as something is due. While the mail server is away it waits longer, as nothing can leave.
+ */
+const LONGEST_WAIT_MS = { paced: 500, outage: 15_000 }
 /** What a worker that ends gives its mails under way; past it the leases settle them. */
 const CLOSING_MS = 20_000
 
@@ -49,10 +57,11 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     mailer,
     templates: await loadTemplates(),
     publicUrl: parts.publicUrl,
-    operatorSummary: operatorSummaryMail(database, parts.publicUrl),
+    operatorSummary: operatorSummaryMail(database, parts.consoleUrl ?? parts.publicUrl),
     worker: name,
     log,
     failpoint,
+    ...(parts.hashCost === undefined ? {} : { hashCost: parts.hashCost }),
     ...(parts.leaseSeconds === undefined ? {} : { leaseSeconds: parts.leaseSeconds }),
   })
   const either = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, ending.signal])
@@ -68,12 +77,14 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       stage: (payload, signal) => stageImport(importing, payload, either(signal)),
       commit: (payload) => commitChunk(importing, payload),
       async deliver({ organizationId }, signal) {
-        const { nextInMs, ...counts } = await deliver(organizationId, either(signal))
+        const { nextInMs, outage, ...counts } = await deliver(organizationId, either(signal))
         if (Object.values(counts).some((count) => count > 0)) log.info({ organizationId, ...counts }, 'delivered')
-        return nextInMs === null || ending.signal.aborted ? done : snooze(Math.min(nextInMs, LONGEST_SNOOZE_MS))
+        if (nextInMs === null || ending.signal.aborted) return done
+        if (outage) return snooze(Math.min(nextInMs, LONGEST_WAIT_MS.outage))
+        return nextInMs > LONGEST_WAIT_MS.paced ? done : snooze(nextInMs)
       },
       async sweep() {
-        await sweepOnce({ database, queues })
+        await sweepOnce({ database, queues, log })
         return done
       },
     },

@@ -1,4 +1,5 @@
-import type { Database } from '../entities/database.ts'
+import { sweepReleases } from '../deliveries/waves.ts'
+import type { Database, Transaction } from '../entities/database.ts'
 import { pendingChunks } from '../importers/commit.ts'
 import { dropIdleStaging } from '../importers/stage.ts'
 import { sweepDeliveries } from './deliver.ts'
@@ -8,7 +9,12 @@ import type { Queues } from './queues.ts'
 /** Seconds without a sign after which a worker is no longer counted. */
 const WORKER_SILENCE = 60
 
-export type SweepParts = { database: Database; queues: Pick<Queues, 'wake'> }
+export type SweepParts = {
+  database: Database
+  queues: Pick<Queues, 'wake'>
+  /** Told of what a person has to look at. Default: nobody. */
+  log?: { error(detail: object, message: string): void }
+}
 
 /**
  * Finds what is due and wakes somebody for it, whatever the queue has lost (faults.md 4, 13, 14); tidies what an end left behind.
@@ -21,10 +27,13 @@ export async function sweepOnce(parts: SweepParts): Promise<void> {
     await work().catch((error: unknown) => faults.push(error))
   }
   await attempt(() => wakeDueImports(parts, attempt))
+  // First, as what they let go is due at once.
+  await attempt(() => sweepOpenReleases(parts, attempt))
   await attempt(() => wakeDueDeliveries(parts))
   await attempt(() => settleDeliveries(parts, attempt))
   await attempt(() => dropEndedStaging(parts.database))
   await attempt(() => forgetSilentWorkers(parts.database))
+  await attempt(() => forgetExpired(parts, attempt))
   if (faults.length > 0) throw new AggregateError(faults, `the sweep could not see to everything: ${faults.map((fault) => (fault as Error).message).join('; ')}`)
 }
 
@@ -43,6 +52,16 @@ async function wakeDueImports({ database, queues }: SweepParts, attempt: Attempt
         return pendingChunks(tx, id)
       })
       for (const chunk of chunks) await queues.wake('commit', { organizationId, importId: id, chunk: chunk.number })
+    })
+  }
+}
+
+async function sweepOpenReleases({ database, log }: SweepParts, attempt: Attempt): Promise<void> {
+  const open = await database.fleet((tx) => tx.query<{ organization_id: string }>('select * from fleet.organizations_with_open_releases()'))
+  for (const { organization_id: organizationId } of open) {
+    await attempt(async () => {
+      const { frozen } = await database.tenant(organizationId, sweepReleases)
+      for (const { id, reason } of frozen) log?.error({ alert: 'release_frozen', organizationId, release: id, reason }, 'a release has frozen itself over its first wave: look at it, then resume or cancel it')
     })
   }
 }
@@ -72,4 +91,18 @@ async function dropEndedStaging(database: Database): Promise<void> {
 
 async function forgetSilentWorkers(database: Database): Promise<void> {
   await database.fleet((tx) => tx.run(`delete from workers where seen_at < now() - interval '${WORKER_SILENCE * 10} seconds'`))
+}
+
+/** Sessions and sealed passwords whose time is over, and counts of what was tried in vain. */
+async function forgetExpired({ database }: SweepParts, attempt: Attempt): Promise<void> {
+  const found = await database.fleet(async (tx) => {
+    await tx.run('delete from throttles where ends_at <= now()')
+    return tx.query<{ organization_id: string }>('select * from fleet.organizations_with_expired_secrets()')
+  })
+  for (const { organization_id: organizationId } of found) await attempt(() => database.tenant(organizationId, forgetSecrets))
+}
+
+async function forgetSecrets(tx: Transaction): Promise<void> {
+  await tx.run('delete from sessions where expires_at <= now()')
+  await tx.run('update password_reports set sealed = null where sealed is not null and expires_at <= now()')
 }

@@ -63,12 +63,19 @@ async function writeCatalog(tx: Transaction, declaration: Declaration): Promise<
   )
   for (const product of declaration.products) await writeEntries(tx, 'tenants', { product_id: products.get(product.name)! }, named(product.tenants))
   for (const dimension of SECURITY_DIMENSIONS) await writeEntries(tx, 'security_groups', { dimension }, named(declaration.securityGroups[dimension]))
+  await withdrawLookupsExcept(tx, Object.keys(declaration.lookups))
+  for (const [field, groups] of Object.entries(declaration.lookups)) await writeEntries(tx, 'security_groups', { dimension: field }, named(groups))
   const customers = await writeEntries(tx, 'customers', {}, declaration.customers.map(({ name }) => ({ name })))
   for (const customer of declaration.customers) {
     const scope = { customer_id: customers.get(customer.name)! }
     await writeEntries(tx, 'worksites', scope, named(customer.worksites))
     await writeEntries(tx, 'contact_roles', scope, named(customer.contactRoles))
   }
+}
+
+/** Authorized lookups that are no longer declared at all. */
+function withdrawLookupsExcept(tx: Transaction, fields: readonly string[]): Promise<number> {
+  return tx.run('update security_groups set withdrawn = true where not withdrawn and not (dimension = any ($1))', [[...SECURITY_DIMENSIONS, ...fields]])
 }
 
 type Table = 'user_groups' | 'profiles' | 'licenses' | 'roles' | 'products' | 'tenants' | 'security_groups' | 'customers' | 'worksites' | 'contact_roles'

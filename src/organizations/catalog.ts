@@ -17,6 +17,8 @@ export type Catalog = {
   products: ProductEntry[]
   securityGroups: Record<SecurityDimension, Entry[]>
   customers: CustomerEntry[]
+  /** Security groups of authorized lookups, by field (spec C6). */
+  lookups: Record<string, Entry[]>
 }
 
 /** Reads the catalog of the transaction's organization, in order of declaration. */
@@ -29,20 +31,21 @@ export async function loadCatalog(tx: Transaction): Promise<Catalog> {
   )
   const products = await tx.query<Omit<ProductEntry, 'tenants'>>('select id, name, withdrawn, auto_link as "autoLink", role_id as "roleId" from products order by id')
   const tenants = await tx.query<Entry & { parent: string }>('select id, name, withdrawn, product_id as parent from tenants order by id')
-  const security = await tx.query<Entry & { dimension: SecurityDimension }>('select id, name, withdrawn, dimension from security_groups order by id')
+  const security = await tx.query<Entry & { dimension: string }>('select id, name, withdrawn, dimension from security_groups order by id')
   const customers = await tx.query<Entry>('select id, name, withdrawn from customers order by id')
   const worksites = await tx.query<Entry & { parent: string }>('select id, name, withdrawn, customer_id as parent from worksites order by id')
   const contactRoles = await tx.query<Entry & { parent: string }>('select id, name, withdrawn, customer_id as parent from contact_roles order by id')
   const below = (list: (Entry & { parent: string })[], id: string): Entry[] => list.filter(({ parent }) => parent === id).map(({ id, name, withdrawn }) => ({ id, name, withdrawn }))
+  const ofDimension = (dimension: string): Entry[] => security.filter((entry) => entry.dimension === dimension).map(({ id, name, withdrawn }) => ({ id, name, withdrawn }))
+  const limiting: readonly string[] = SECURITY_DIMENSIONS
   return {
     groups,
     profiles,
     licenses,
     roles,
     products: products.map((product) => ({ ...product, tenants: below(tenants, product.id) })),
-    securityGroups: Object.fromEntries(
-      SECURITY_DIMENSIONS.map((dimension) => [dimension, security.filter((entry) => entry.dimension === dimension).map(({ id, name, withdrawn }) => ({ id, name, withdrawn }))]),
-    ) as Record<SecurityDimension, Entry[]>,
+    securityGroups: Object.fromEntries(SECURITY_DIMENSIONS.map((dimension) => [dimension, ofDimension(dimension)])) as Record<SecurityDimension, Entry[]>,
+    lookups: Object.fromEntries([...new Set(security.map(({ dimension }) => dimension))].filter((dimension) => !limiting.includes(dimension)).map((field) => [field, ofDimension(field)])),
     customers: customers.map((customer) => ({ ...customer, worksites: below(worksites, customer.id), contactRoles: below(contactRoles, customer.id) })),
   }
 }
@@ -68,6 +71,7 @@ export function declareCatalog(catalog: Catalog): CatalogDeclaration {
       department: names(catalog.securityGroups.department),
       location: names(catalog.securityGroups.location),
     },
+    lookups: Object.fromEntries(Object.entries(catalog.lookups).filter(([, groups]) => current(groups).length > 0).map(([field, groups]) => [field, names(groups)])),
     customers: current(catalog.customers).map(({ name, worksites, contactRoles }) => ({ name, worksites: names(worksites), contactRoles: names(contactRoles) })),
   }
 }

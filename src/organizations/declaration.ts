@@ -59,10 +59,23 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({}),
   whenOutOfSeats: z.enum(['contact-only', 'reject']).default('contact-only'),
-  supportContact: z.strictObject({ name, email: z.email().optional(), phone: z.string().optional() }).nullable().default(null),
+  /** Named here, or a contact of the organization by external id (spec C7). */
+  supportContact: z.union([z.strictObject({ name, email: z.email().optional(), phone: z.string().optional() }), z.strictObject({ externalId: z.string().trim().min(1).max(200) })]).nullable().default(null),
   invitation: z.strictObject({ lifetimeDays: z.int().min(1).max(90).default(7) }).prefault({}),
+  onboarding: z
+    .strictObject({
+      /** What everybody accepts at the first sign-in; null: a short one of ours. */
+      notice: z.string().trim().min(1).max(20_000).nullable().default(null),
+      /** Whose a person's e-mail and phone are once registered (spec D3): an import does not write over what belongs to the person. */
+      contactDetails: z.enum(['organization', 'person']).default('organization'),
+      /** Least length of a password that somebody chooses. */
+      passwordLength: z.int().min(8).max(64).default(12),
+    })
+    .prefault({}),
   mail: z
     .strictObject({
+      /** Where undeliverable mails come back; a mark for each mail is put before its @, after a +. Null: to the sender. */
+      bounceAddress: z.email().nullable().default(null),
       from: sender.nullable().default(null),
       /** Mails a minute over all workers; null: as fast as the server takes them. */
       ratePerMinute: z.int().min(1).max(1_000_000).nullable().default(null),
@@ -80,6 +93,8 @@ export const catalogSchema = z.strictObject({
   roles: named({ userType: z.string().max(200).nullable().default(null), description: z.string().max(2000).nullable().default(null), required: z.boolean().default(false), invitableAlone: z.boolean().default(true) }).default([]),
   products: named({ autoLink: z.boolean().default(false), role: name.nullable().default(null), tenants: names.default([]) }).default([]),
   securityGroups: z.strictObject({ company: names.default(['all']), businessUnit: names.default(['all']), department: names.default(['all']), location: names.default(['all']) }).prefault({}),
+  /** Fields of authorized lookups (spec C6), such as jobCode, each with its security groups. */
+  lookups: z.record(z.string().regex(/^[a-z][a-zA-Z0-9]{0,62}$/, 'is no field name: write one such as jobCode'), names).default({}),
   customers: named({ worksites: names.default([]), contactRoles: names.default([]) }).default([]),
 })
 export type CatalogDeclaration = z.infer<typeof catalogSchema>

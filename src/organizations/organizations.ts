@@ -39,7 +39,15 @@ export const organizationOfImport = (database: Database, importId: string): Prom
 /** The id of the organization that a delivery belongs to; null where there is no such delivery. `deliveryId` is digits only. */
 export const organizationOfDelivery = (database: Database, deliveryId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_delivery', deliveryId)
 
-async function ownerOf(database: Database, question: 'fleet.organization_of_import' | 'fleet.organization_of_delivery', id: string): Promise<string | null> {
+/** The id of the organization that a password report belongs to; null where there is no such report. `reportId` is digits only. */
+export const organizationOfPasswordReport = (database: Database, reportId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_password_report', reportId)
+
+/** The id of the organization that a release belongs to; null where there is no such release. `releaseId` is digits only. */
+export const organizationOfRelease = (database: Database, releaseId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_release', releaseId)
+
+type OwnerQuestion = 'fleet.organization_of_import' | 'fleet.organization_of_delivery' | 'fleet.organization_of_password_report' | 'fleet.organization_of_release'
+
+async function ownerOf(database: Database, question: OwnerQuestion, id: string): Promise<string | null> {
   const [row] = await database.fleet((tx) => tx.query<{ id: string | null }>(`select ${question}($1) as id`, [id]))
   return row!.id
 }

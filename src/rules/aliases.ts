@@ -138,6 +138,13 @@ const ALIASES: Record<FieldName, readonly string[]> = {
     'Standort', 'Arbeitsort', 'Standorte',
     'Locatie', 'Werklocatie', 'Vestiging', 'Locaties',
   ],
+  lookups: [
+    'Lookups', 'Authorized Lookup', 'Lookup Security', 'Lookup Security Groups', 'Lookup Authorization',
+    'Búsquedas autorizadas', 'Consultas autorizadas', 'Valores autorizados',
+    'Recherches autorisées', 'Listes autorisées', 'Valeurs autorisées',
+    'Zulässige Nachschlagewerte', 'Nachschlagefelder', 'Freigegebene Nachschlagefelder', 'Berechtigte Auswahllisten',
+    'Toegestane opzoekvelden', 'Opzoekvelden', 'Geautoriseerde opzoekvelden',
+  ],
   customer: [
     'Customers', 'Customer Name', 'Client Company',
     'Clientes', 'Cliente', 'Nombre del cliente',

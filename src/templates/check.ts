@@ -18,6 +18,10 @@ export const TEMPLATE_PROBLEMS = {
   'template.unescaped': '{variable} would be put in unescaped; write it with two braces.',
   'template.unsafe_place': '{variable} stands where escaping does not make it harmless: put it between tags or in a quoted attribute.',
   'template.unsafe_link': '{variable} could make a link run something: begin it with https:// or use a variable that is an address.',
+  'template.secret_missing': '{variable} is missing, at least at times: without it this mail is of no use.',
+  'template.secret_in_subject': '{variable} has no place in the subject, which lists and notices show to whoever passes by.',
+  'template.blank': 'Nothing stands in it, at least at times.',
+  'template.too_long': 'It is longer than any mail should be.',
   'template.forbidden_element': 'Scripts, frames, forms and on… attributes have no place in a mail.',
 } as const
 
@@ -46,11 +50,7 @@ type Report = (code: TemplateProblemCode, line: number, variable?: string, neare
 export function checkTemplate(purpose: Purpose, source: TemplateSource): TemplateProblem[] {
   const problems: TemplateProblem[] = []
   for (const part of ['subject', 'text', 'html'] as const) {
-    const report: Report = (code, line, variable, nearest, reason = '') => {
-      const sentence = TEMPLATE_PROBLEMS[code].replace('{variable}', () => variable ?? 'This').replace('{reason}', () => reason)
-      const message = nearest === undefined ? sentence : `${sentence} Did you mean ${nearest}?`
-      problems.push({ code, part, line, ...(variable !== undefined && { variable }), ...(nearest !== undefined && { nearest }), message })
-    }
+    const report: Report = (code, line, variable, nearest, reason) => void problems.push(problemOf(code, part, line, variable, nearest, reason))
     try {
       walk(parseTemplate(source[part]), [variablesOf(purpose)], part === 'html' ? START : null, report)
     } catch (error) {
@@ -59,6 +59,13 @@ export function checkTemplate(purpose: Purpose, source: TemplateSource): Templat
     }
   }
   return problems
+}
+
+/** A problem with its sentence. */
+export function problemOf(code: TemplateProblemCode, part: keyof TemplateSource, line: number, variable?: string, nearest?: string, reason = ''): TemplateProblem {
+  const sentence = TEMPLATE_PROBLEMS[code].replace('{variable}', () => variable ?? 'This').replace('{reason}', () => reason)
+  const message = nearest === undefined ? sentence : `${sentence} Did you mean ${nearest}?`
+  return { code, part, line, ...(variable !== undefined && { variable }), ...(nearest !== undefined && { nearest }), message }
 }
 
 /** `place` is null outside HTML, where every place is alike. Gives the place after the program. */

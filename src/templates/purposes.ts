@@ -29,6 +29,25 @@ const PERSON = {
   organization: text(true, 'Acme Staffing', 'name of the organization'),
 }
 
+/** A mail about somebody that somebody else gets. */
+const PERSON_MEANT = {
+  firstName: text(true, 'Ana', 'first name of the person whose account it is'),
+  lastName: text(true, 'Nguyễn-O’Brien', 'last name of the person whose account it is'),
+  organization: PERSON.organization,
+}
+
+const ACCOUNT = {
+  username: text(true, 'ana.nguyen-obrien', 'what the person signs in with'),
+  loginUrl: url(true, 'https://acme.example/login', 'where to sign in'),
+}
+
+const PASSWORD = {
+  password: { kind: 'text', always: true, secret: true, example: 'kR7-vTq9-mWz4-Hd', means: 'the password, made for this one mail' },
+  mustChange: flag(true, true, 'the password has to be changed at the first sign-in'),
+} as const
+
+const FORGOT = { forgotUrl: url(true, 'https://muster.example/acme/forgot', 'where to ask for a new password') }
+
 /** Spec C7. Without supportName no support contact is shown. */
 const SUPPORT = {
   supportName: text(false, 'Help desk', 'name of the support contact'),
@@ -39,16 +58,31 @@ const SUPPORT = {
 export const PURPOSES = {
   credentials: {
     ...PERSON,
-    username: text(true, 'ana.nguyen-obrien', 'what the person signs in with'),
-    password: { kind: 'text', always: true, secret: true, example: 'kR7-vTq9-mWz4-Hd', means: 'the password, made for this one mail' },
-    loginUrl: url(true, 'https://acme.example/login', 'where to sign in'),
-    mustChange: flag(true, true, 'the password has to be changed at the first sign-in'),
+    ...ACCOUNT,
+    ...PASSWORD,
     ...SUPPORT,
   },
   invitation: {
     ...PERSON,
     link: { kind: 'url', always: true, secret: true, example: 'https://muster.example/join/Zk3qJ8w1TtQn5uYb7cXe2A', means: 'the personal link, which works once' },
     expiresAt: text(true, 'December 8, 2026, 8:00 AM (Chicago)', 'until when the link works'),
+    ...SUPPORT,
+  },
+  operatorCredentials: { ...PERSON_MEANT, ...ACCOUNT, ...PASSWORD },
+  alreadyRegistered: { ...PERSON, ...ACCOUNT, ...FORGOT, ...SUPPORT },
+  welcome: { ...PERSON, ...ACCOUNT, ...SUPPORT },
+  passwordReset: {
+    ...PERSON,
+    username: ACCOUNT.username,
+    link: { kind: 'url', always: true, secret: true, example: 'https://muster.example/reset/Zk3qJ8w1TtQn5uYb7cXe2A', means: 'the personal link to choose a password, which works once' },
+    expiresAt: text(true, 'December 8, 2026, 8:00 AM (Chicago)', 'until when the link works'),
+    ...SUPPORT,
+  },
+  passwordChanged: {
+    ...PERSON,
+    username: ACCOUNT.username,
+    changedAt: text(true, 'December 8, 2026, 8:00 AM (Chicago)', 'when the password was changed'),
+    ...FORGOT,
     ...SUPPORT,
   },
   operatorSummary: {

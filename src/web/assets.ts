@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
+import { KEPT_FOR_EVER, loadPageFile } from '../templates/pages.ts'
 
 const FILES = {
   style: { type: 'text/css; charset=utf-8', name: 'console.css', from: new URL('static/console.css', import.meta.url) },
@@ -16,10 +15,9 @@ export type Assets = Record<keyof typeof FILES, string>
 export async function serveAssets(app: FastifyInstance): Promise<Assets> {
   const addresses: [string, string][] = []
   for (const [key, { type, name, from }] of Object.entries(FILES)) {
-    const bytes = await readFile(from)
-    const address = `/assets/${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}/${name}`
+    const { address, bytes } = await loadPageFile(from, name)
     addresses.push([key, address])
-    app.get(address, (_, reply) => reply.type(type).header('cache-control', 'public, max-age=31536000, immutable').send(bytes))
+    app.get(address, (_, reply) => reply.type(type).header('cache-control', KEPT_FOR_EVER).send(bytes))
   }
   return Object.fromEntries(addresses) as Assets
 }

@@ -7,8 +7,6 @@ export type Badge = { text: string; tone: Tone }
 export type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'quiet'
 
 const NUMBERS = new Intl.NumberFormat('en-US')
-/** Control characters, and those that change the direction of what follows. Line breaks and tabs are what they seem. */
-const DECEIVING = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
 
 /** 1210 -> 1,210 */
 export const showNumber = (value: number): string => NUMBERS.format(value)
@@ -56,14 +54,3 @@ function formatFor(zone: string): Intl.DateTimeFormat {
 
 /** A command parted for a narrow page: a line may end between its words, never within an option. */
 export const wordsOf = (command: string): string[] => command.split(' ')
-
-/**
- * All texts of a view made fit to be seen: characters that nobody sees, or that turn the reading direction, stand by their numbers.
- * Markup is the template's to escape.
- */
-export function inertView<View>(view: View): View {
-  if (typeof view === 'string') return view.replace(DECEIVING, (character) => `[U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}]`) as View
-  if (Array.isArray(view)) return view.map(inertView) as View
-  if (view !== null && typeof view === 'object') return Object.fromEntries(Object.entries(view).map(([name, value]) => [name, inertView(value)])) as View
-  return view
-}

@@ -2,6 +2,8 @@ import fastify from 'fastify'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Database } from '../entities/database.ts'
 import { seenWorkers } from '../jobs/seenWorkers.ts'
+import { loadPages } from '../templates/pages.ts'
+import type { Render } from '../templates/pages.ts'
 import { serveAssets } from './assets.ts'
 import type { Assets } from './assets.ts'
 import { answerErrors } from './errors.ts'
@@ -11,8 +13,6 @@ import { healthRoutes } from './pages/health.ts'
 import { importRoutes } from './pages/imports.ts'
 import { mailboxRoutes } from './pages/mailbox.ts'
 import { overviewRoutes } from './pages/overview.ts'
-import { loadPages } from './render.ts'
-import type { Render } from './render.ts'
 import { showCount } from './show.ts'
 import type { ConsoleParts, PageParts, PageSender, Section } from './parts.ts'
 
@@ -53,7 +53,7 @@ export async function startConsole(parts: ConsoleParts): Promise<RunningConsole>
 export async function buildConsole(parts: ConsoleParts): Promise<FastifyInstance> {
   const app = fastify({ logger: false, routerOptions: { maxParamLength: 300, ignoreTrailingSlash: true }, exposeHeadRoutes: true, bodyLimit: 1024 })
   guard(app)
-  const page = pageSender(parts.database, await loadPages(), await serveAssets(app))
+  const page = pageSender(parts.database, await loadPages(new URL('templates/', import.meta.url)), await serveAssets(app))
   answerErrors(app, page, parts.log)
   const routeParts: PageParts = {
     ...parts,

@@ -15,6 +15,11 @@ beforeEach(() => run.sink.use(() => undefined))
 const ofOrganization = (scene: Scene) => `organization_id = ${scene.organizationId}`
 const bodies = (id: string) => run.sink.messages.filter(({ messageId }) => messageId.startsWith(`<${id}.`))
 
+/** SQL that makes all deliveries those of a release, past its date, in this state and with this first wave. */
+const released = (scene: Scene, stateAndWave: string): string =>
+  `with r as (insert into releases (organization_id, name, state, first_wave, send_at, created_by) values (${scene.organizationId}, 'Go-live', ${stateAndWave}, now(), 'somebody') returning id)
+   update deliveries d set release_id = r.id from r where d.${ofOrganization(scene)}`
+
 type Change = [reason: string, state: 'cancelled' | 'held', sql: (scene: Scene) => string]
 const CHANGES: Change[] = [
   ['user_inactive', 'cancelled', (scene) => `update users set state = 'inactive' where ${ofOrganization(scene)}`],
@@ -23,6 +28,13 @@ const CHANGES: Change[] = [
   ['already_logged_in', 'cancelled', (scene) => `update users set last_login_at = now() where ${ofOrganization(scene)}`],
   ['already_registered', 'cancelled', (scene) => `update invitations set state = 'in_progress' where ${ofOrganization(scene)}`],
   ['invitation_revoked', 'cancelled', (scene) => `update invitations set state = 'revoked' where ${ofOrganization(scene)}`],
+  ['already_registered', 'cancelled', (scene) => `update users set password_chosen_at = now() where ${ofOrganization(scene)}`],
+  ['not_invitable_alone', 'cancelled', (scene) =>
+    `with r as (insert into roles (organization_id, name, invitable_alone) values (${scene.organizationId}, 'Representative', false) returning id)
+     insert into user_roles (organization_id, user_id, role_id) select ${scene.organizationId}, u.id, r.id from users u, r where u.${ofOrganization(scene)}`],
+  ['release_cancelled', 'cancelled', (scene) => released(scene, `'cancelled', 0`)],
+  ['release_frozen', 'held', (scene) => released(scene, `'frozen', 0`)],
+  ['first_wave', 'held', (scene) => released(scene, `'running', 1`)],
   ['email_missing', 'cancelled', (scene) => `update contacts set email = null, email_key = null where ${ofOrganization(scene)}`],
   ['not_loginable', 'held', (scene) => `delete from user_group_members where ${ofOrganization(scene)}`],
   ['not_loginable', 'held', (scene) => `update users set profile_id = null where ${ofOrganization(scene)}`],

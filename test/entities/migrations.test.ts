@@ -5,6 +5,7 @@ import { Client } from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Database } from '../../src/entities/database.ts'
 import { migrate, MigrationRefused, pendingMigrations } from '../../src/entities/migrate.ts'
+import { settingsSchema } from '../../src/organizations/declaration.ts'
 import { migrations } from '../../src/entities/migrations/index.ts'
 import { openOrm } from '../../src/entities/orm.ts'
 import { emptyDatabase, testDatabase, type TestDatabase } from '../support/services.ts'
@@ -39,6 +40,29 @@ describe('migrations', () => {
       expect(await orm.migrator.checkSchema(), 'The entities differ from the last snapshot: write a migration with src/entities/migrations/create.ts.').toBe(false)
     } finally {
       await orm.close()
+    }
+  })
+
+  test('give an organization that was declared before the settings that are new, and leave it what it has', async () => {
+    const { url } = await fresh()
+    const orm = await openOrm(url, { maxConnections: 2 })
+    try {
+      await orm.migrator.up({ to: '003-fleet' })
+    } finally {
+      await orm.close()
+    }
+    const before = { mail: { from: 'Acme <a@acme.example>', ratePerMinute: 60 }, operators: ['ops@acme.example'], defaults: { delivery: 'none' } }
+    const client = new Client({ connectionString: url })
+    await client.connect()
+    try {
+      await client.query(`insert into organizations (key, name, time_zone, language, settings) values ('acme', 'Acme', 'UTC', 'en', $1)`, [before])
+      expect(await migrate(url)).toEqual(NAMES.slice(3))
+      const { rows } = await client.query<{ settings: object }>('select settings from organizations')
+      expect(settingsSchema.parse(rows[0]!.settings)).toMatchObject(before)
+      const { onboarding, mail } = settingsSchema.parse({})
+      expect(rows[0]!.settings).toMatchObject({ onboarding, mail: { ...mail, ...before.mail } })
+    } finally {
+      await client.end()
     }
   })
 

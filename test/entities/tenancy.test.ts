@@ -13,7 +13,7 @@ import { importing, type Importing } from '../support/importing.ts'
 import { testDatabase, type TestDatabase } from '../support/services.ts'
 
 /** Tables of no organization: nothing in them is anybody's. */
-const OF_NOBODY = ['mikro_orm_migrations', 'service_pauses', 'workers']
+const OF_NOBODY = ['mikro_orm_migrations', 'service_pauses', 'throttles', 'workers']
 
 const server: TestDatabase = await testDatabase()
 const database = new Database(server.url)
@@ -35,7 +35,7 @@ const FILE = 'External ID,First Name,Last Name,Email,Customer,Worksite,Contact R
 
 /** An organization with a row in every table. */
 async function side(): Promise<Side> {
-  const people = await importing(database)
+  const people = await importing(database, { lookups: { jobCode: ['Engineering'] } })
   const id = people.organizationId
   await people.run(FILE, { delivery: { kind: 'at', instant: '2199-01-01T00:00:00Z' }, saveMapping: 'plain' })
   await people.preview(FILE.replaceAll('ana@', 'anna@').replace('E1', 'E3'))
@@ -45,6 +45,14 @@ async function side(): Promise<Side> {
   await sql(`insert into seat_reservations (organization_id, license_id, import_id, seats) select $1, (select min(id) from licenses where organization_id = $1), $2, 3`, [id, previewed!.id])
   await sql(`insert into delivery_attempts (organization_id, delivery_id, number, stage, worker) select $1, min(id), 1, 'claimed', 'somebody' from deliveries where organization_id = $1`, [id])
   await sql(`insert into invitations (organization_id, user_id, state, epoch) select $1, min(id), 'created', 9 from users where organization_id = $1`, [id])
+  await sql(`insert into releases (organization_id, name, state, send_at, created_by) values ($1, 'Go-live', 'scheduled', '2199-01-01T00:00:00Z', 'somebody')`, [id])
+  await sql(`insert into sessions (organization_id, token_hash, user_id, expires_at) select $1, 'session of ' || min(id), min(id), now() + interval '1 hour' from users where organization_id = $1`, [id])
+  await sql(`insert into password_resets (organization_id, token_hash, user_id, epoch, expires_at) select $1, 'reset of ' || min(id), min(id), 1, now() + interval '1 hour' from users where organization_id = $1`, [id])
+  await sql(`insert into api_keys (organization_id, name, key_hash, hint, created_by) select $1, 'Product', 'key of ' || min(id), 'mk_', 'somebody' from users where organization_id = $1`, [id])
+  await sql(`insert into password_reports (organization_id, sealed, users, created_by, expires_at) values ($1, '\\x00', 1, 'somebody', now() + interval '1 hour')`, [id])
+  await sql(`insert into audit_entries (organization_id, operator, action, detail) values ($1, 'somebody', 'users.deactivate', '{}')`, [id])
+  await sql(`insert into mail_templates (organization_id, purpose, language, subject, text, html, published_by) values ($1, 'invitation', 'en', 'S', 'T', 'H', 'somebody')`, [id])
+  await sql(`insert into user_lookups (organization_id, user_id, security_group_id) select $1, (select min(id) from users where organization_id = $1), min(id) from security_groups where organization_id = $1 and dimension = 'jobCode'`, [id])
   return { people, id, previewed: previewed!.id }
 }
 
@@ -165,6 +173,21 @@ describe('the fleet functions', () => {
       [FLEET_ROLE],
     )
     expect(granted).toEqual(['deliveries', 'import_chunks', 'imports', 'invitations', 'organizations'].map((name) => ({ name, rights: 'SELECT' })))
+    // Of other tables single columns: ids, hashes that are looked up, states and instants.
+    const columns = await sql<{ name: string; column: string; right: string }>(
+      `select c.table_name as name, c.column_name as column, c.privilege_type as right from information_schema.role_column_grants c
+       where c.grantee = $1 and c.table_schema = 'public' and not (c.table_name = any ($2)) order by 1, 2, 3`,
+      [FLEET_ROLE, granted.map(({ name }) => name)],
+    )
+    expect(columns.filter(({ right }) => right !== 'SELECT')).toEqual([])
+    expect(Object.groupBy(columns.map(({ name, column }) => `${name}.${column}`), (column) => column.split('.')[0]!)).toEqual({
+      api_keys: ['api_keys.key_hash', 'api_keys.organization_id', 'api_keys.revoked_at'],
+      password_reports: ['password_reports.expires_at', 'password_reports.id', 'password_reports.organization_id'],
+      password_resets: ['password_resets.organization_id', 'password_resets.token_hash'],
+      releases: ['releases.id', 'releases.organization_id', 'releases.state'],
+      sessions: ['sessions.expires_at', 'sessions.organization_id', 'sessions.token_hash'],
+      users: ['users.id', 'users.organization_id'],
+    })
   })
 
   test('see all organizations', async () => {

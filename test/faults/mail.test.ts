@@ -3,7 +3,11 @@ import type { DeliveryPurpose } from '../../src/entities/states.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import { endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker, states, wireTo } from './workers.ts'
 
-/** Faults 6 to 12, 18 and 37 for mail, with processes that are really killed, stopped, blocked and cut off. */
+/**
+ * Faults 6 to 12 and 18 for mail, with processes that are really killed, stopped, blocked and cut off. Of fault 7: nothing of a message
+ * leaves before the fence, so that with the server waiting for it the dot provably never left, and it is sent again by itself. From its first
+ * byte on the dot may have left with it, as both are given to the system at once: then it is unknown, whatever the server has seen.
+ */
 const REPEATS = Number(process.env['MUSTER_FAULT_REPEATS'] ?? 1)
 const PURPOSES: DeliveryPurpose[] = ['invitation', 'credentials']
 const PEOPLE = 4
@@ -201,13 +205,5 @@ describe.each(rounds)('round $round, $purpose', ({ purpose }) => {
     } finally {
       await wire.close()
     }
-  })
-
-  test.each([86_400_000, -86_400_000])('fault 37: a worker whose clock is off by %i ms sends nothing early and nothing late', async (clockOffsetMs) => {
-    const { scene } = await begin(1)
-    await scene.owe(1, { purpose, sendAt: "now() + interval '1 hour'" })
-    expect(await healthyWorker(run, scene, { clockOffsetMs })).toMatchObject({ sent: 1 })
-    await expectInvariants(run, scene)
-    expect(await states(scene)).toEqual({ sent: 1, scheduled: 1 })
   })
 })

@@ -1,8 +1,10 @@
 /**
  * A worker that tests kill, stop and cut off: takes one organization's turns of sending and prints each report as a line.
- * Settings from the environment as for any Muster process, and ORGANIZATION, LEASE_SECONDS, CONNECTIONS, TURNS, CLOCK_OFFSET_MS,
- * and AT=place:deed, which blocks the event loop or stops the process at a failpoint, after saying so.
+ * Settings from the environment as for any Muster process, and ORGANIZATION, LEASE_SECONDS, CONNECTIONS, TURNS, ANSWER_MS (how long it waits for
+ * the answer to a message), TOLD=1 (each turn waits for a line on standard input, after saying that it is ready), and AT=place:deed,
+ * which blocks the event loop or stops the process at a failpoint, after saying so.
  */
+import { createInterface } from 'node:readline'
 import { Mailer } from '../../src/deliveries/mailer.ts'
 import { readConfig } from '../../src/config.ts'
 import { Database } from '../../src/entities/database.ts'
@@ -11,13 +13,8 @@ import { failpointAt } from '../../src/jobs/failpoint.ts'
 import { loadTemplates } from '../../src/templates/render.ts'
 
 const config = readConfig()
-const { ORGANIZATION = '', LEASE_SECONDS = '60', CONNECTIONS = '1', TURNS = '1', CLOCK_OFFSET_MS, AT = '' } = process.env
+const { ORGANIZATION = '', LEASE_SECONDS = '60', CONNECTIONS = '1', TURNS = '1', ANSWER_MS, TOLD, AT = '' } = process.env
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
-
-if (CLOCK_OFFSET_MS !== undefined) {
-  const [now, offset] = [Date.now, Number(CLOCK_OFFSET_MS)]
-  Date.now = () => now() + offset
-}
 
 const [place, deed] = AT.split(':')
 const kill = failpointAt(config.failpoint)
@@ -34,10 +31,17 @@ const failpoint = async (name: string) => {
 }
 
 const database = new Database(config.databaseUrl!)
-const mailer = new Mailer({ url: config.smtpUrl!, connections: Number(CONNECTIONS) })
+const mailer = new Mailer({ url: config.smtpUrl!, connections: Number(CONNECTIONS), deadlines: ANSWER_MS === undefined ? {} : { answer: Number(ANSWER_MS) } })
 const log = { info: line, warn: line, error: line }
 const deliver = deliverer({ database, mailer, templates: await loadTemplates(), publicUrl: 'https://muster.example', worker: `worker-${process.pid}`, log, failpoint, leaseSeconds })
+// What this process takes for the time.
+say({ clock: new Date().toISOString() })
+const told = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 for (let left = Number(TURNS); left > 0; left--) {
+  if (TOLD !== undefined) {
+    say({ ready: true })
+    await told.next()
+  }
   try {
     say(await deliver(ORGANIZATION, new AbortController().signal))
   } catch (error) {
@@ -46,6 +50,7 @@ for (let left = Number(TURNS); left > 0; left--) {
 }
 await mailer.close()
 await database.close()
+process.stdin.destroy()
 
 function line(detail: object, message: string): void {
   process.stderr.write(`${JSON.stringify({ message, ...detail })}\n`)

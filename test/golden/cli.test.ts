@@ -117,7 +117,7 @@ describe('a day at the operations desk', { timeout: 90_000 }, () => {
     const list = (what: string, ...more: string[]) => muster(what, 'list', '--organization', 'acme', '--json', ...more)
     const [{ lines: contacts }, { lines: users }, unknown] = await Promise.all([list('contacts'), list('users', '--filter', 'lastName=smith'), list('users', '--filter', 'shoe=1')])
     expect(contacts).toHaveLength(15)
-    for (const contact of contacts) expect(keys(contact)).toEqual(['id', 'externalId', 'firstName', 'lastName', 'email', 'phone', 'kind', 'attributes', 'users', 'state'])
+    for (const contact of contacts) expect(keys(contact)).toEqual(['id', 'externalId', 'firstName', 'lastName', 'email', 'phone', 'kind', 'attributes', 'users', 'state', 'customers'])
     expect(users.map(({ username }) => username)).toEqual(['john.smith', 'john.smith2'])
     for (const user of users) {
       expect(keys(user)).toEqual(['id', 'contactId', 'externalId', 'username', 'email', 'accountKind', 'state', 'loginable', 'groups', 'profile', 'license', 'roles', 'mustChangePassword', 'lastLoginAt', 'onboarding'])

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { importing, useDatabase } from '../support/importing.ts'
 import type { Importing } from '../support/importing.ts'
-import { codes, fates, QUIET, sheet } from './sheets.ts'
+import { codes, deactivate, fates, QUIET, sheet } from './sheets.ts'
 
 const database = useDatabase()
 const usernames = async (organization: Importing): Promise<string[]> => (await organization.users()).map(({ username }) => username)
@@ -193,6 +193,25 @@ describe('products and tenants', () => {
     expect(await links(acme, 'ada.lovelace')).toEqual(['-/-/Customer Limited', 'Payroll/South/Customer Administrator', 'WebCenter/-/Customer Limited'])
   })
 
+  test('a tenant is one of the products that the row names, or of those linked automatically; others are refused, with the nearest as a hint', async () => {
+    const acme = await importing(database.current, { ...QUIET, products: [{ name: 'WebCenter', autoLink: true, role: 'Customer Limited', tenants: ['Blue'] }, { name: 'Payroll', tenants: ['North', 'South'] }, { name: 'Notes' }] })
+    const report = await acme.run(sheet(HEADER, '1|Ada|Lovelace||Payroll|Blue', '2|Ben|Okafor||Notes;Payroll|Nort', '3|Cai|Li||Notes|North', '4|Dee|Lo|||North', '5|Eve|Ng|||Blue', '6|Fay|Oz||Payroll;WebCenter|South;Blue'))
+    expect([fates(report), codes(report)]).toEqual([{ read: 6, created: 2, rejected: 4 }, ['tenant.unknown 2', 'tenant.unknown 3', 'tenant.unknown 4', 'product.required 5']])
+    expect(report.issues[1]).toMatchObject({ column: 'Tenant', value: 'Nort', message: 'There is no tenant named Nort of the product Payroll, Notes.', hint: 'Did you mean North?' })
+    expect(await links(acme, 'eve.ng')).toEqual(['-/-/Customer Limited', 'WebCenter/Blue/Customer Limited'])
+    expect(await links(acme, 'fay.oz')).toEqual(['Payroll/South/Customer Limited', 'WebCenter/Blue/Customer Limited'])
+  })
+
+  test('the preview tells which products and tenants a user gains or loses', async () => {
+    const acme = await importing(database.current, QUIET)
+    await acme.run(sheet(HEADER, '1|Ada|Lovelace|Customer Limited|Payroll|North'))
+    const plan = await acme.preview(sheet(HEADER, '1|Ada|Lovelace||Payroll|South'))
+    expect((await acme.plan(plan.id))[0]!.changes).toEqual({ tenant: { old: 'North', new: 'South' } })
+    await acme.run(sheet('External ID|First Name|Last Name', '2|Ben|Okafor'))
+    const linked = await acme.preview(sheet(HEADER, '2|Ben|Okafor|Customer Administrator|Payroll|'))
+    expect((await acme.plan(linked.id))[0]!.changes).toEqual({ product: { old: 'WebCenter', new: 'Payroll; WebCenter' }, roles: { old: null, new: 'Customer Administrator' } })
+  })
+
   test('a product that is named later is linked', async () => {
     const acme = await importing(database.current, QUIET)
     await acme.run(sheet(HEADER, '1|Ada|Lovelace|||'))
@@ -235,10 +254,44 @@ test('a contact is linked to a customer and worksite, and holds contact roles th
   expect(await acme.users()).toEqual([])
 })
 
+describe('roles that somebody must hold', () => {
+  const roles = ['Customer Limited', 'Customer Administrator', 'Authorized Representative'].map((name) => ({ name, required: name !== 'Customer Limited' }))
+  const HEADER = 'External ID|First Name|Last Name|Role|Product'
+  /** What is missing by the preview, and once it is committed. */
+  const missing = async (acme: Importing, file: string) => {
+    const plan = await acme.preview(file)
+    return [plan.missingRoles, (await acme.commit(plan.id)).missingRoles]
+  }
+
+  test('and nobody does, are listed by name in the preview and when it is committed', async () => {
+    const acme = await importing(database.current, { ...QUIET, roles })
+    expect(await missing(acme, sheet(HEADER, '1|Ada|Lovelace||'))).toEqual([['Customer Administrator', 'Authorized Representative'], ['Customer Administrator', 'Authorized Representative']])
+    expect(await missing(acme, sheet(HEADER, '2|Ben|Okafor|Customer Administrator|'))).toEqual([['Authorized Representative'], ['Authorized Representative']])
+    expect(await missing(acme, sheet(HEADER, '3|Cai|Li|Authorized Representative|Payroll'))).toEqual([[], []])
+  })
+
+  test('are missing where the file takes them from the last who had them, and not where another gets them', async () => {
+    const acme = await importing(database.current, { ...QUIET, roles })
+    await acme.run(sheet(HEADER, '1|Ada|Lovelace|Customer Administrator|', '2|Ben|Okafor|Authorized Representative|Payroll'))
+    expect(await missing(acme, sheet(HEADER, '1|Ada|Lovelace|Customer Limited|'))).toEqual([['Customer Administrator'], ['Customer Administrator']])
+    expect(await missing(acme, sheet(HEADER, '2|Ben|Okafor|Customer Limited|', '1|Ada|Lovelace|Customer Administrator|'))).toEqual([[], []])
+    expect(await missing(acme, sheet(HEADER, '2|Ben|Okafor|Customer Administrator|Payroll', '1|Ada|Lovelace|Authorized Representative|'))).toEqual([[], []])
+  })
+
+  test('are held by whoever is linked to a product with them, and not by somebody deactivated', async () => {
+    const acme = await importing(database.current, { ...QUIET, roles, products: [{ name: 'WebCenter', autoLink: true, role: 'Customer Administrator' }, { name: 'Payroll' }] })
+    expect(await missing(acme, sheet(HEADER, '1|Ada|Lovelace|Authorized Representative|'))).toEqual([[], []])
+    await deactivate(acme, '1')
+    expect(await missing(acme, sheet(HEADER, '2|Ben|Okafor|Customer Limited|WebCenter'))).toEqual([['Customer Administrator', 'Authorized Representative'], ['Customer Administrator', 'Authorized Representative']])
+    expect(await missing(acme, sheet(HEADER, '1|Ada|Lovelace||'))).toEqual([[], []])
+  })
+})
+
 test('an SSO organization owes nobody a mail, needs no address, and makes users without passwords', async () => {
   const acme = await importing(database.current, { login: { sso: true }, defaults: { delivery: 'credentials' } })
   const report = await acme.run(sheet('First Name|Last Name|Email|Delivery', 'Ada|Lovelace||', 'Ben|Okafor|ben@int.test|invitation', 'Cai|Li||none'), { delivery: { kind: 'now' } })
   expect([fates(report), codes(report), report.deliveries]).toEqual([{ read: 3, created: 3 }, ['delivery.sso 3'], { owed: 0, scheduled: 0, notOwed: 3 }])
+  expect(report.notOwed).toEqual([{ reason: 'organization_uses_sso', count: 3, message: 'The organization signs in through SSO: no credentials or invitations are sent.' }])
   expect(await acme.deliveries()).toEqual([])
   expect(await acme.sql('select from users where organization_id = $1 and password_hash is not null', [acme.organizationId])).toEqual([])
 })
@@ -248,5 +301,6 @@ test('a person whose only role is not invited alone is saved, and the invitation
   const report = await acme.run(sheet('First Name|Last Name|Email|Role', 'Ada|Lovelace|a@int.test|Authorized Representative', 'Ben|Okafor|b@int.test|Authorized Representative; Customer Limited'))
   expect([fates(report), report.deliveries]).toEqual([{ read: 2, created: 2 }, { owed: 1, scheduled: 0, notOwed: 1 }])
   expect(report.issues).toMatchObject([{ row: 2, column: 'Role', code: 'delivery.not_invitable', severity: 'warning', message: 'The role Authorized Representative alone cannot be invited.' }])
+  expect(report.notOwed).toMatchObject([{ reason: 'not_invitable_alone', count: 1 }])
   expect(await acme.deliveries()).toMatchObject([{ to: 'b@int.test' }])
 })

@@ -19,7 +19,7 @@ const acme = {
   groups: ['Staff', 'Supervisors'], profiles: ['Standard'], licenses: [{ name: 'Full' }], roles: manyRoles,
   products: [{ name: 'WebCenter', tenants: ['North', 'South'] }, { name: 'Timecard', tenants: ['north', 'East'] }],
   customers: [{ name: 'Ministry', worksites: ['Warehouse'], contactRoles: ['Approver'] }, { name: 'Bank', worksites: ['Branch'], contactRoles: ['approver', 'Payer'] }],
-  securityGroups: { department: ['all', 'HR'] },
+  securityGroups: { department: ['all', 'HR'] }, lookups: { jobCode: ['all', 'Engineering'], payGroup: ['Weekly'] },
   defaults: { groups: ['Supervisors'], role: 'Role with a long name, number 7', delivery: 'invitation' },
 }
 
@@ -80,6 +80,7 @@ describe('the template', () => {
     expect(listOf('accountKind').values).toEqual(['employee', 'contact', 'service representative'])
     expect(listOf('delivery').values).toEqual(['credentials', 'invitation', 'none'])
     expect(listOf('department').values).toEqual(['all', 'HR'])
+    expect(listOf('lookups').values).toEqual(['jobCode=all', 'jobCode=Engineering', 'payGroup=Weekly'])
     expect(listOf('worksite').values).toEqual(['Warehouse', 'Branch'])
   })
 
@@ -90,7 +91,7 @@ describe('the template', () => {
 
   test('lets several values be typed where several are allowed, and asks elsewhere', () => {
     const listed = FIELDS.filter(({ name }) => people.getCell(3, positionOf(name)).dataValidation !== undefined)
-    expect(listed).toHaveLength(16)
+    expect(listed).toHaveLength(17)
     expect(listed.filter(({ name }) => !listOf(name).rule.showErrorMessage)).toEqual(listed.filter(({ multiple }) => multiple))
   })
 

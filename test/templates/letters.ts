@@ -16,11 +16,16 @@ export const lettersIn = (language: Language): PurposeVariables => {
   return {
     credentials: exampleVariables('credentials'),
     invitation: { ...exampleVariables('invitation'), expiresAt },
+    operatorCredentials: exampleVariables('operatorCredentials'),
+    alreadyRegistered: exampleVariables('alreadyRegistered'),
+    welcome: exampleVariables('welcome'),
+    passwordReset: { ...exampleVariables('passwordReset'), expiresAt },
+    passwordChanged: { ...exampleVariables('passwordChanged'), changedAt: expiresAt },
     operatorSummary: localized(exampleVariables('operatorSummary')),
   }
 }
 
-export const PURPOSE_NAMES: readonly Purpose[] = ['credentials', 'invitation', 'operatorSummary']
+export const PURPOSE_NAMES: readonly Purpose[] = ['credentials', 'invitation', 'operatorCredentials', 'alreadyRegistered', 'welcome', 'passwordReset', 'passwordChanged', 'operatorSummary']
 
 const zero = { read: '0', created: '0', updated: '0', unchanged: '0', rejected: '0', held: '0', blank: '0', usersCreated: '0', deliveriesOwed: '0', deliveriesScheduled: '0', deliveriesHeld: '0' }
 

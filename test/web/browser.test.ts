@@ -8,33 +8,13 @@ import { buildMessage, Mailer } from '../../src/deliveries/mailer.ts'
 import { startMailbox } from '../../src/embedded/mailbox.ts'
 import { exampleVariables } from '../../src/templates/purposes.ts'
 import { loadTemplates, render } from '../../src/templates/render.ts'
+import { FAINT_TEXTS, QUIET } from '../support/chromium.ts'
 import { importing } from '../support/importing.ts'
 import { programOf, runHome, skipWithout } from '../support/services.ts'
 import { openConsole, seeWorker } from './openConsole.ts'
 import type { OpenedConsole } from './openConsole.ts'
 
-const QUIET = ['--no-sandbox', '--headless', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const HEAD = 'First Name,Last Name,Email'
-
-/** Runs in the page: texts whose contrast with what lies behind them is below WCAG's AA, 4.5 (3 for large ones). */
-const FAINT_TEXTS = `(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
-  const rgba = (color) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data] }
-  const light = (color) => { const [r, g, b] = color.map((c) => c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b }
-  const behind = (element) => { for (let at = element; at; at = at.parentElement) { const color = rgba(getComputedStyle(at).backgroundColor); if (color[3] === 255) return color } return [255, 255, 255, 255] }
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
-  const faint = []
-  for (let node; (node = walker.nextNode()); ) {
-    const element = node.parentElement
-    if (!node.data.trim() || !element.checkVisibility({ visibilityProperty: true }) || element.closest('option')) continue
-    const style = getComputedStyle(element)
-    const [a, b] = [light(rgba(style.color)), light(behind(element))].sort((x, y) => y - x)
-    const size = parseFloat(style.fontSize)
-    const wanted = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5
-    if ((a + 0.05) / (b + 0.05) < wanted) faint.push(node.data.trim() + ' ' + ((a + 0.05) / (b + 0.05)).toFixed(2))
-  }
-  return faint
-})()`
 
 describe.skipIf(skipWithout('chromium'))('the console in a browser', () => {
   let opened: OpenedConsole

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { inertView, showBytes, showCount, showDuration, showInstant, showNumber, wordsOf } from '../../src/web/show.ts'
+import { inertView } from '../../src/templates/pages.ts'
+import { showBytes, showCount, showDuration, showInstant, showNumber, wordsOf } from '../../src/web/show.ts'
 
 describe('numbers', () => {
   test('have thousands separators', () => {

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations'
 import { APP_ROLE, FLEET_ROLE } from '../tenancy.ts'
+import { fleetFunction, type FleetFunction } from './fleetFunctions.ts'
 
-/** Name with arguments, result, body. Each answers one narrow question about all organizations; none returns personal data. */
-const FUNCTIONS: [name: string, result: string, body: string][] = [
+const FUNCTIONS: FleetFunction[] = [
   ['organizations()', 'table (id bigint, key text, name text)', 'select id, key, name from organizations order by key'],
   ['organization_of_import(import bigint)', 'bigint', 'select organization_id from imports where id = $1'],
   ['organization_of_delivery(delivery bigint)', 'bigint', 'select organization_id from deliveries where id = $1'],
@@ -43,13 +43,7 @@ export class Fleet extends Migration {
     this.addSql(`grant usage, select, update on all sequences in schema public to ${APP_ROLE}`)
     this.addSql(`grant select on organizations, imports, import_chunks, deliveries, invitations to ${FLEET_ROLE}`)
     this.addSql(`grant create on schema fleet to ${FLEET_ROLE}`)
-    for (const [name, result, body] of FUNCTIONS) {
-      this.addSql(`create function fleet.${name} returns ${result} language sql stable security definer set search_path = public, pg_temp as $$ ${body} $$`)
-      const signature = name.replace(/\w+ (bigint(?:\[\])?)/g, '$1')
-      this.addSql(`alter function fleet.${signature} owner to ${FLEET_ROLE}`)
-      this.addSql(`revoke all on function fleet.${signature} from public`)
-      this.addSql(`grant execute on function fleet.${signature} to ${APP_ROLE}`)
-    }
+    for (const made of FUNCTIONS) for (const statement of fleetFunction(made)) this.addSql(statement)
     this.addSql(`revoke create on schema fleet from ${FLEET_ROLE}`)
   }
 }

@@ -17,7 +17,7 @@ export type TemplateOrder = {
 export type Lists = ReadonlyMap<FieldName, readonly string[]>
 
 /** The lists of an organization. */
-export function listsOf({ groups, profiles, licenses, roles, products, securityGroups, customers }: CatalogDeclaration): Lists {
+export function listsOf({ groups, profiles, licenses, roles, products, securityGroups, lookups, customers }: CatalogDeclaration): Lists {
   const distinct = (values: readonly string[]): string[] => [...new Map(values.map(value => [value.toLowerCase(), value])).values()]
   const names = (entries: readonly { name: string }[]): string[] => entries.map(({ name }) => name)
   const lists: Partial<Record<FieldName, readonly string[]>> = {
@@ -30,6 +30,7 @@ export function listsOf({ groups, profiles, licenses, roles, products, securityG
     product: names(products),
     tenant: distinct(products.flatMap(product => product.tenants)),
     ...securityGroups,
+    lookups: Object.entries(lookups).flatMap(([field, names]) => names.map(name => `${field}=${name}`)),
     customer: names(customers),
     worksite: distinct(customers.flatMap(customer => customer.worksites)),
     contactRole: distinct(customers.flatMap(customer => customer.contactRoles)),
@@ -59,6 +60,7 @@ export function exampleOf({ settings, catalog }: TemplateOrder, lists: Lists): P
     businessUnit: first('businessUnit'),
     department: first('department'),
     location: first('location'),
+    lookups: first('lookups'),
     customer: customer?.name,
     worksite: customer?.worksites[0],
     contactRole: customer?.contactRoles[0],

@@ -27,6 +27,39 @@ export type Wording = {
     expires: string
     expired: string
   }
+  operatorCredentials: Omit<Letter, 'unexpected'> & {
+    /** Above the name of the person whom the account belongs to. */
+    personLabel: string
+    usernameLabel: string
+    passwordLabel: string
+    /** Above the address for signing in, in the plain text. */
+    signInLabel: string
+    mustChange: string
+    handOver: string
+  }
+  alreadyRegistered: Omit<Letter, 'unexpected'> & {
+    usernameLabel: string
+    signInLabel: string
+    /** Before the address where a new password can be asked for. */
+    forgot: string
+  }
+  welcome: Letter & {
+    usernameLabel: string
+    signInLabel: string
+  }
+  passwordReset: Letter & {
+    usernameLabel: string
+    /** Above the link, in the plain text. */
+    linkLabel: string
+    expires: string
+    expired: string
+  }
+  passwordChanged: Letter & {
+    usernameLabel: string
+    changedLabel: string
+    /** Above the address where a new password can be asked for, in the plain text. */
+    forgotLabel: string
+  }
   operatorSummary: {
     subjectDone: string
     subjectFailed: string

@@ -55,10 +55,12 @@ function deliveryNotes({ key }: Organization, counts: Partial<Record<DeliverySta
     const told = 'The connection broke at the very end. They are never sent again by themselves: ask the people, then say what came of each.'
     notes.push(note('bad', `Nobody knows whether ${showCount(unknown, 'mail')} arrived`, told, [`./muster deliveries list --organization ${key} --state unknown`], at('unknown')))
   }
-  for (const [state, count, verb] of [['failed', failed, 'could not be delivered'], ['bounced', bounced, 'came back']] as const) {
+  const refused = 'The mail server’s words say why. Mend the address, then send again.'
+  const returned = 'The server at the other end took them, and could not deliver them: its words say why. Mend the address, then send each again; the old link is void then.'
+  for (const [state, count, verb, told] of [['failed', failed, 'could not be delivered', refused], ['bounced', bounced, 'came back', returned]] as const) {
     if (count === 0) continue
-    const told = 'The mail server’s words say why. Mend the address, then send again.'
-    notes.push(note('warn', `${showCount(count, 'mail')} ${verb}`, told, [`./muster deliveries list --organization ${key} --state ${state}`], at(state)))
+    const commands = [`./muster deliveries list --organization ${key} --state ${state}`, './muster deliveries retry ID']
+    notes.push(note('warn', `${showCount(count, 'mail')} ${verb}`, told, commands, at(state)))
   }
   return notes
 }

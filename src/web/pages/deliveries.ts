@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { listDeliveries, showDelivery } from '../../deliveries/list.ts'
 import type { AttemptLine, DeliveryDetail, DeliveryLine } from '../../deliveries/list.ts'
-import { OBJECTIONS } from '../../deliveries/recheck.ts'
+import { REASONS } from '../../deliveries/recheck.ts'
 import { DELIVERY_PURPOSES, DELIVERY_STATES } from '../../entities/states.ts'
 import { listOrganizations, organizationOfDelivery, readOrganization } from '../../organizations/organizations.ts'
 import type { Organization } from '../../organizations/organizations.ts'
@@ -77,7 +77,7 @@ function timeOf({ sentAt, sendAt, state }: Pick<DeliveryLine, 'sentAt' | 'sendAt
 }
 
 /** The reason in words: a rule of ours, or what the server said. */
-const reasonOf = (reason: string | null): string => (reason === null ? '' : Object.hasOwn(OBJECTIONS, reason) ? OBJECTIONS[reason]! : reason)
+const reasonOf = (reason: string | null): string => (reason === null ? '' : Object.hasOwn(REASONS, reason) ? REASONS[reason]! : reason)
 
 const lineView = (line: DeliveryLine, organization: Organization) => ({
   id: line.id,

@@ -11,7 +11,16 @@ const DELIVERY_TONES: Readonly<Record<DeliveryState, Tone>> = {
 
 const FATE_TONES: Readonly<Record<RowFate, Tone>> = { create: 'good', update: 'busy', unchanged: 'quiet', rejected: 'bad', held: 'warn', blank: 'quiet' }
 
-const PURPOSE_NAMES: Readonly<Record<DeliveryPurpose, string>> = { credentials: 'Credentials', invitation: 'Invitation', operatorSummary: 'Summary for operators' }
+const PURPOSE_NAMES: Readonly<Record<DeliveryPurpose, string>> = {
+  credentials: 'Credentials',
+  invitation: 'Invitation',
+  operatorCredentials: 'Credentials to an operator',
+  alreadyRegistered: 'Registered already',
+  welcome: 'Welcome',
+  passwordReset: 'Password reset',
+  passwordChanged: 'Password changed',
+  operatorSummary: 'Summary for operators',
+}
 
 const FATE_NAMES: Readonly<Record<RowFate, string>> = { create: 'Create', update: 'Update', unchanged: 'Unchanged', rejected: 'Rejected', held: 'Held', blank: 'Blank' }
 

@@ -1,0 +1,163 @@
+import type { Transaction } from '../entities/database.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { splitUsername } from '../rules/usernames.ts'
+import { lockSeats, lockUsers, takeSeat, type LeftOutUser } from './lockUsers.ts'
+import { missingRoles } from './requiredRoles.ts'
+import { ChangeRefused, type ListChange, type UserChanges } from './userChanges.ts'
+
+/** What became of one thing, for so many users: from null where it was added, to null where it was taken away. */
+export type Effect = { what: string; from: string | null; to: string | null; users: number }
+
+export type Setting = {
+  userIds: string[]
+  leftOut: LeftOutUser[]
+  effects: Effect[]
+  /** Users who can log in now and could not before, and the other way round. */
+  loginable: { gained: number; lost: number }
+  rolesMissing: string[]
+}
+
+type Counted = { userId: string; what: string; from: string | null; to: string | null }
+
+const COLUMN: Record<SecurityDimension, string> = { company: 'company_id', businessUnit: 'business_unit_id', department: 'department_id', location: 'location_id' }
+
+/**
+ * Changes groups, profile, license, roles, username, row-level security and authorized lookups of users (spec C6, C9), all of one user or
+ * nothing: whoever finds no seat of the new license is left alone. The version of every user who changed counts up.
+ * @throws ChangeRefused username.taken where somebody has or had the name, usage.username where several would get it
+ */
+export async function setUsers(tx: Transaction, chosen: readonly string[], changes: UserChanges): Promise<Setting> {
+  const users = await lockUsers(tx, chosen)
+  if (changes.username !== undefined && users.length > 1) throw new ChangeRefused('usage.username', `A username is one user's: ${users.length} are chosen.`, 'Choose one user with --id.')
+  const missingBefore = await missingRoles(tx, null)
+  const needing = users.filter(({ state, licenseId }) => state === 'active' && changes.license !== undefined && changes.license !== null && licenseId !== changes.license)
+  const free = await lockSeats(tx, needing.length === 0 ? [] : [changes.license!])
+  const unseated = needing.filter(() => !takeSeat(free, changes.license!))
+  const ids = users.filter((user) => !unseated.includes(user)).map(({ userId }) => userId)
+
+  const counted: Counted[] = [
+    ...(await setColumn(tx, ids, 'profile', 'profile_id', 'profiles', changes.profile)),
+    ...(await setColumn(tx, ids, 'license', 'license_id', 'licenses', changes.license)),
+    ...(await setGroups(tx, ids, changes.groups)),
+    ...(await setRoles(tx, ids, changes.roles)),
+    ...(changes.username === undefined ? [] : await setUsername(tx, ids, changes.username)),
+  ]
+  for (const dimension of SECURITY_DIMENSIONS) counted.push(...(await setColumn(tx, ids, dimension, COLUMN[dimension], 'security_groups', changes.security[dimension])))
+  for (const { field, groups } of changes.lookups) counted.push(...(await setLookup(tx, ids, field, groups)))
+
+  const changed = new Set(counted.map(({ userId }) => userId))
+  const userIds = users.map(({ userId }) => userId).filter((id) => changed.has(id))
+  await tx.run('update users set version = version + 1, updated_at = now() where id = any ($1::bigint[])', [userIds])
+  const couldLogIn = new Set(users.filter(({ loginable }) => loginable).map(({ userId }) => userId))
+  const now = await lockUsers(tx, userIds)
+  return {
+    userIds,
+    leftOut: [
+      ...unseated.map(({ userId, username }) => ({ userId, username, reason: 'no_seat' })),
+      ...users.filter((user) => !changed.has(user.userId) && !unseated.includes(user)).map(({ userId, username }) => ({ userId, username, reason: 'unchanged' })),
+    ],
+    effects: effectsOf(counted),
+    loginable: {
+      gained: now.filter(({ userId, loginable }) => loginable && !couldLogIn.has(userId)).length,
+      lost: now.filter(({ userId, loginable }) => !loginable && couldLogIn.has(userId)).length,
+    },
+    rolesMissing: (await missingRoles(tx, null)).filter((role) => !missingBefore.includes(role)),
+  }
+}
+
+/** What happened to whom, as numbers of users for each change. */
+function effectsOf(counted: readonly Counted[]): Effect[] {
+  const groups = Map.groupBy(counted, ({ what, from, to }) => JSON.stringify([what, from, to]))
+  return [...groups.values()].map((same) => ({ what: same[0]!.what, from: same[0]!.from, to: same[0]!.to, users: new Set(same.map(({ userId }) => userId)).size }))
+}
+
+/** Sets one column that names an entry of the catalog; column and table are ours, never typed. */
+async function setColumn(tx: Transaction, ids: readonly string[], what: string, column: string, table: string, value: string | null | undefined): Promise<Counted[]> {
+  if (value === undefined) return []
+  const rows = await tx.query<Omit<Counted, 'what'>>(
+    `with before as (select u.id, e.name from users u left join ${table} e on e.id = u.${column} where u.id = any ($1::bigint[]) and u.${column} is distinct from $2::bigint),
+       moved as (update users u set ${column} = $2::bigint from before b where u.id = b.id)
+     select b.id as "userId", b.name as "from", (select name from ${table} where id = $2::bigint) as "to" from before b`,
+    [[...ids], value],
+  )
+  return rows.map((row) => ({ ...row, what }))
+}
+
+async function setGroups(tx: Transaction, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {
+  const gone = await tx.query<{ userId: string; name: string }>(
+    `with gone as (delete from user_group_members m where m.user_id = any ($1::bigint[])
+       and (m.group_id = any ($2::bigint[]) or $3::bigint[] is not null and m.group_id <> all ($3) and m.group_id <> all ($4::bigint[])) returning m.user_id, m.group_id)
+     select gone.user_id as "userId", g.name from gone join user_groups g on g.id = gone.group_id`,
+    [[...ids], remove, replace, add],
+  )
+  const given = await tx.query<{ userId: string; name: string }>(
+    `with given as (insert into user_group_members (user_id, group_id, organization_id)
+       select u.id, g.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as g (id) on conflict do nothing returning user_id, group_id)
+     select given.user_id as "userId", g.name from given join user_groups g on g.id = given.group_id`,
+    [[...ids], [...new Set([...(replace ?? []), ...add])].filter((id) => !remove.includes(id)), tx.organizationId],
+  )
+  return [...gone.map(taken('group')), ...given.map(added('group'))]
+}
+
+/** Roles held in general; those at product instances are another matter (spec C5). */
+async function setRoles(tx: Transaction, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {
+  const gone = await tx.query<{ userId: string; name: string }>(
+    `with gone as (delete from user_roles l where l.user_id = any ($1::bigint[]) and l.product_id is null and l.role_id is not null
+       and (l.role_id = any ($2::bigint[]) or $3::bigint[] is not null and l.role_id <> all ($3) and l.role_id <> all ($4::bigint[])) returning l.user_id, l.role_id)
+     select gone.user_id as "userId", r.name from gone join roles r on r.id = gone.role_id`,
+    [[...ids], remove, replace, add],
+  )
+  const given = await tx.query<{ userId: string; name: string }>(
+    `with given as (insert into user_roles (user_id, role_id, organization_id)
+       select u.id, r.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as r (id) on conflict do nothing returning user_id, role_id)
+     select given.user_id as "userId", r.name from given join roles r on r.id = given.role_id`,
+    [[...ids], [...new Set([...(replace ?? []), ...add])].filter((id) => !remove.includes(id)), tx.organizationId],
+  )
+  return [...gone.map(taken('role')), ...given.map(added('role'))]
+}
+
+async function setLookup(tx: Transaction, ids: readonly string[], field: string, groups: readonly string[]): Promise<Counted[]> {
+  const gone = await tx.query<{ userId: string; name: string }>(
+    `with gone as (delete from user_lookups l using security_groups s where s.id = l.security_group_id and s.dimension = $2 and l.user_id = any ($1::bigint[])
+       and l.security_group_id <> all ($3::bigint[]) returning l.user_id, s.name)
+     select user_id as "userId", name from gone`,
+    [[...ids], field, [...groups]],
+  )
+  const given = await tx.query<{ userId: string; name: string }>(
+    `with given as (insert into user_lookups (user_id, security_group_id, organization_id)
+       select u.id, s.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as s (id) on conflict do nothing returning user_id, security_group_id)
+     select given.user_id as "userId", s.name from given join security_groups s on s.id = given.security_group_id`,
+    [[...ids], [...groups], tx.organizationId],
+  )
+  return [...gone.map(taken(field)), ...given.map(added(field))]
+}
+
+/** The name that somebody had rests, and is given to nobody again (spec C1). */
+async function setUsername(tx: Transaction, ids: readonly string[], username: string): Promise<Counted[]> {
+  const [user] = await tx.query<{ userId: string; from: string }>('select id as "userId", username as "from" from users where id = any ($1::bigint[]) and username <> $2', [[...ids], username])
+  if (!user) return []
+  await refuseTaken(tx, username)
+  const { stem, number } = splitUsername(username)
+  await tx.run(
+    `insert into released_usernames (organization_id, username, username_stem, username_number)
+     select organization_id, username, username_stem, username_number from users where id = $1 on conflict do nothing`,
+    [user.userId],
+  )
+  try {
+    await tx.run('update users set username = $2, username_stem = $3, username_number = $4 where id = $1', [user.userId, username, stem, number])
+  } catch (error) {
+    if ((error as { code?: string }).code === '23505') throw takenBySomebody(username)
+    throw error
+  }
+  return [{ ...user, what: 'username', to: username }]
+}
+
+/** Refuses a username that somebody has, or had (spec C1). */
+export async function refuseTaken(tx: Transaction, username: string): Promise<void> {
+  const [taken] = await tx.query<{ taken: boolean }>('select exists (select from users where username = $1) or exists (select from released_usernames where username = $1) as taken', [username])
+  if (taken!.taken) throw takenBySomebody(username)
+}
+
+const takenBySomebody = (username: string): ChangeRefused => new ChangeRefused('username.taken', `The username ${JSON.stringify(username)} belongs to somebody else, or did so before.`, 'Choose another one.')
+const taken = (what: string) => ({ userId, name }: { userId: string; name: string }): Counted => ({ userId, what, from: name, to: null })
+const added = (what: string) => ({ userId, name }: { userId: string; name: string }): Counted => ({ userId, what, from: null, to: name })

@@ -1,0 +1,10 @@
+import type { AccessParts } from '../accounts/accessParts.ts'
+
+/** What the HTTP API is made of. */
+export type ApiParts = {
+  access: AccessParts
+  /** Told of what goes wrong. Default: nobody. */
+  log?: { error(details: object, message: string): void }
+  /** Requests that one key may make in a minute, by this process. Default 6,000. */
+  requestsPerMinute?: number
+}
