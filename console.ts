@@ -7,7 +7,10 @@ import { startConsole } from './src/web/startConsole.ts'
 await runProcess(async (installation) => {
   const { config, database, log } = installation
   const console = await startConsole({ database, mailboxHome: config.smtpUrl === null ? config.home : null, port: config.port })
-  const portal = await startPortal(portalParts(installation))
+  const portal = await startPortal(portalParts(installation)).catch(async (error: unknown) => {
+    await console.close()
+    throw error
+  })
   log.info({ console: console.url, portal: portal.url }, 'console and portal ready')
   return { close: () => Promise.all([console.close(), portal.close()]) }
 })

@@ -12,13 +12,15 @@ import { importNewUsers } from './importNewUsers.ts'
 import { IMPORT_ROWS } from './importScene.ts'
 import { importUnchanged } from './importUnchanged.ts'
 import { invitations } from './invitations.ts'
+import { releaseBenchmarks } from './release.ts'
 import { signIn } from './signIn.ts'
 import { signInUnknownUser } from './signInUnknownUser.ts'
+import { sweep } from './sweep.ts'
 import { workerMemory } from './workerMemory.ts'
 import { xlsxMemory } from './xlsxMemory.ts'
 import { xlsxRead } from './xlsxRead.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [importNew, importNewUsers, importUnchanged, xlsxRead, xlsxMemory, workerMemory, invitations, credentials, signIn, signInUnknownUser]
+const BENCHMARKS: readonly Benchmark[] = [importNew, importNewUsers, importUnchanged, xlsxRead, xlsxMemory, workerMemory, invitations, credentials, signIn, signInUnknownUser, ...releaseBenchmarks, sweep]
 const DEFAULT_RUNS = 3
 const USAGE = `Usage: npm run bench -- [--only NAME[,NAME]] [--rows N] [--runs N] [--json] [--list]
   --only   these benchmarks only

@@ -62,6 +62,8 @@ const DOORS: Record<string, readonly string[]> = {
   'any-ascii': ['src/rules/'],
   chardet: ['src/importers/csv/'],
   'libphonenumber-js': ['src/rules/phonesE164.ts'],
+  '@zxcvbn-ts/core': ['src/accounts/commonPasswords.ts'],
+  '@zxcvbn-ts/language-common': ['src/accounts/commonPasswords.ts'],
 }
 /** Of these one file alone, wherever in its room it stands. */
 const ONE_FILE = ['exceljs', 'papaparse', 'handlebars', 'nodemailer', 'mjml', 'ssh2-sftp-client', 'bullmq', 'ioredis', 'pg-copy-streams', 'yauzl', 'chardet', 'any-ascii', 'smtp-server']

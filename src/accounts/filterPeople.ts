@@ -59,10 +59,10 @@ export const USER_FIELDS: Readonly<Record<string, Field>> = {
   import: number('u.created_by_import'),
 }
 
-/** Users u with contact c, organization o, profile pr, license li and their latest invitation inv. */
+/** Users u with contact c, organization o, profile pr, license li and their latest invitation inv: expired once its time is over, whether the sweep was there or not. */
 export const USERS = `users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id
   left join profiles pr on pr.id = u.profile_id left join licenses li on li.id = u.license_id
-  left join lateral (select state from invitations i where i.user_id = u.id order by epoch desc limit 1) inv on true`
+  left join lateral (select case when i.state = 'launched' and i.expires_at <= now() then 'expired' else i.state end as state from invitations i where i.user_id = u.id order by epoch desc limit 1) inv on true`
 
 /** Where a text is looked for. */
 export const CONTACT_TEXTS = ['c.first_name', 'c.last_name', "c.first_name || ' ' || c.last_name", 'c.email', 'c.external_id']

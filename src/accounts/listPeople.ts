@@ -1,6 +1,7 @@
 import type { Transaction } from '../entities/database.ts'
 import { CONTACT_FIELDS, CONTACT_TEXTS, filterSql, USER_FIELDS, USER_TEXTS, USERS, type PeopleFilter } from './filterPeople.ts'
 import { LOGINABLE } from './loginable.ts'
+import { planned } from './planned.ts'
 
 /** A contact as scripts rely on it (interface.md). `users` are usernames. */
 export type ContactLine = {
@@ -51,17 +52,23 @@ export async function listContacts(tx: Transaction, filter: PeopleFilter, page: 
   )
 }
 
+/** SQL: users as lines, up to the condition. */
+const USER_LINES = `
+  select u.id, u.contact_id as "contactId", c.external_id as "externalId", u.username, c.email, u.account_kind as "accountKind", u.state, ${LOGINABLE} as loginable,
+    coalesce((select array_agg(g.name order by g.name) from user_group_members m join user_groups g on g.id = m.group_id where m.user_id = u.id), '{}') as groups,
+    pr.name as profile, li.name as license,
+    coalesce((select array_agg(distinct r.name order by r.name) from user_roles l join roles r on r.id = l.role_id where l.user_id = u.id), '{}') as roles,
+    u.must_change_password as "mustChangePassword", to_json(u.last_login_at) #>> '{}' as "lastLoginAt", inv.state as onboarding
+  from ${USERS}`
+
 /** Pages of users in the order of their ids. */
 export async function listUsers(tx: Transaction, filter: PeopleFilter, page: { after: string; limit: number }): Promise<UserLine[]> {
   const { where, values } = filterSql(filter, USER_FIELDS, USER_TEXTS, 2)
-  return tx.query<UserLine>(
-    `select u.id, u.contact_id as "contactId", c.external_id as "externalId", u.username, c.email, u.account_kind as "accountKind", u.state, ${LOGINABLE} as loginable,
-       coalesce((select array_agg(g.name order by g.name) from user_group_members m join user_groups g on g.id = m.group_id where m.user_id = u.id), '{}') as groups,
-       pr.name as profile, li.name as license,
-       coalesce((select array_agg(distinct r.name order by r.name) from user_roles l join roles r on r.id = l.role_id where l.user_id = u.id), '{}') as roles,
-       u.must_change_password as "mustChangePassword", to_json(u.last_login_at) #>> '{}' as "lastLoginAt", inv.state as onboarding
-     from ${USERS}
-     where u.id > $1 ${where} order by u.id limit $2`,
-    [page.after, page.limit, ...values],
-  )
+  return tx.query<UserLine>(`${USER_LINES} where u.id > $1 ${where} order by u.id limit $2`, [page.after, page.limit, ...values])
+}
+
+/** One user's line; null where there is no such user. Read at every sign-in through the API, so that a connection plans it once. */
+export async function readUserLine(tx: Transaction, userId: string): Promise<UserLine | null> {
+  const [line] = await planned<UserLine>(tx, 'users.line', `${USER_LINES} where u.id = $1`, [userId])
+  return line ?? null
 }

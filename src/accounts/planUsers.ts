@@ -259,8 +259,11 @@ async function writePlan(tx: Transaction, context: UserPlanContext): Promise<voi
   const alone = catalog.roles.filter((role) => !role.invitableAlone)
   if (alone.length > 0) {
     const names = JSON.stringify(Object.fromEntries(alone.map((role) => [role.id, role.name])))
-    const lone = `purpose = 'invitation' and cardinality(role_ids) = 1 and $5::jsonb ? role_ids[1]::text`
-    await warn(tx, importId, 'delivery.not_invitable', `select row, 'Role', 'roles', jsonb_build_object('role', $5::jsonb ->> role_ids[1]::text) from ${tables.users} where ${lone}`, names)
+    // Somebody without roles of their own has those of the automatic products alone.
+    const automatic = [...new Set(catalog.products.flatMap((product) => (product.autoLink && !product.withdrawn && product.roleId !== null ? [product.roleId] : [])))]
+    const only = `case cardinality(role_ids) when 1 then role_ids[1] when 0 then ${automatic.length === 1 ? automatic[0]! : 'null'}::bigint end`
+    const lone = `purpose = 'invitation' and $5::jsonb ? (${only})::text`
+    await warn(tx, importId, 'delivery.not_invitable', `select row, 'Role', 'roles', jsonb_build_object('role', $5::jsonb ->> (${only})::text) from ${tables.users} where ${lone}`, names)
     await tx.run(`update ${tables.users} set purpose = null where ${lone.replaceAll('$5', '$1')}`, [names])
   }
 }

@@ -1,7 +1,8 @@
 import type { Transaction } from '../entities/database.ts'
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
 import { splitUsername } from '../rules/usernames.ts'
 import { lockSeats, lockUsers, takeSeat, type LeftOutUser } from './lockUsers.ts'
+import { SECURITY_COLUMNS } from './planUsers.ts'
 import { missingRoles } from './requiredRoles.ts'
 import { ChangeRefused, type ListChange, type UserChanges } from './userChanges.ts'
 
@@ -19,8 +20,6 @@ export type Setting = {
 
 type Counted = { userId: string; what: string; from: string | null; to: string | null }
 
-const COLUMN: Record<SecurityDimension, string> = { company: 'company_id', businessUnit: 'business_unit_id', department: 'department_id', location: 'location_id' }
-
 /**
  * Changes groups, profile, license, roles, username, row-level security and authorized lookups of users (spec C6, C9), all of one user or
  * nothing: whoever finds no seat of the new license is left alone. The version of every user who changed counts up.
@@ -35,19 +34,21 @@ export async function setUsers(tx: Transaction, chosen: readonly string[], chang
   const unseated = needing.filter(() => !takeSeat(free, changes.license!))
   const ids = users.filter((user) => !unseated.includes(user)).map(({ userId }) => userId)
 
+  const columns = columnsOf(changes)
   const counted: Counted[] = [
-    ...(await setColumn(tx, ids, 'profile', 'profile_id', 'profiles', changes.profile)),
-    ...(await setColumn(tx, ids, 'license', 'license_id', 'licenses', changes.license)),
+    ...(await differences(tx, ids, columns)),
     ...(await setGroups(tx, ids, changes.groups)),
     ...(await setRoles(tx, ids, changes.roles)),
     ...(changes.username === undefined ? [] : await setUsername(tx, ids, changes.username)),
   ]
-  for (const dimension of SECURITY_DIMENSIONS) counted.push(...(await setColumn(tx, ids, dimension, COLUMN[dimension], 'security_groups', changes.security[dimension])))
   for (const { field, groups } of changes.lookups) counted.push(...(await setLookup(tx, ids, field, groups)))
 
   const changed = new Set(counted.map(({ userId }) => userId))
   const userIds = users.map(({ userId }) => userId).filter((id) => changed.has(id))
-  await tx.run('update users set version = version + 1, updated_at = now() where id = any ($1::bigint[])', [userIds])
+  await tx.run(
+    `update users set ${columns.map(({ column }, index) => `${column} = $${index + 2}::bigint, `).join('')}version = version + 1, updated_at = now() where id = any ($1::bigint[])`,
+    [userIds, ...columns.map(({ value }) => value)],
+  )
   const couldLogIn = new Set(users.filter(({ loginable }) => loginable).map(({ userId }) => userId))
   const now = await lockUsers(tx, userIds)
   return {
@@ -71,16 +72,30 @@ function effectsOf(counted: readonly Counted[]): Effect[] {
   return [...groups.values()].map((same) => ({ what: same[0]!.what, from: same[0]!.from, to: same[0]!.to, users: new Set(same.map(({ userId }) => userId)).size }))
 }
 
-/** Sets one column that names an entry of the catalog; column and table are ours, never typed. */
-async function setColumn(tx: Transaction, ids: readonly string[], what: string, column: string, table: string, value: string | null | undefined): Promise<Counted[]> {
-  if (value === undefined) return []
-  const rows = await tx.query<Omit<Counted, 'what'>>(
-    `with before as (select u.id, e.name from users u left join ${table} e on e.id = u.${column} where u.id = any ($1::bigint[]) and u.${column} is distinct from $2::bigint),
-       moved as (update users u set ${column} = $2::bigint from before b where u.id = b.id)
-     select b.id as "userId", b.name as "from", (select name from ${table} where id = $2::bigint) as "to" from before b`,
-    [[...ids], value],
-  )
-  return rows.map((row) => ({ ...row, what }))
+/** A column that names an entry of the catalog, and what it is to be; column and table are ours, never typed. */
+type Column = { what: string; column: string; table: string; value: string | null }
+
+function columnsOf({ profile, license, security }: UserChanges): Column[] {
+  const columns: (Omit<Column, 'value'> & { value: string | null | undefined })[] = [
+    { what: 'profile', column: 'profile_id', table: 'profiles', value: profile },
+    { what: 'license', column: 'license_id', table: 'licenses', value: license },
+    ...SECURITY_DIMENSIONS.map((dimension) => ({ what: dimension, column: SECURITY_COLUMNS[dimension].column, table: 'security_groups', value: security[dimension] })),
+  ]
+  return columns.filter((column): column is Column => column.value !== undefined)
+}
+
+/** Who has something else in these columns. */
+async function differences(tx: Transaction, ids: readonly string[], columns: readonly Column[]): Promise<Counted[]> {
+  const counted: Counted[] = []
+  for (const { what, column, table, value } of columns) {
+    const rows = await tx.query<Omit<Counted, 'what'>>(
+      `select u.id as "userId", e.name as "from", (select name from ${table} where id = $2::bigint) as "to"
+       from users u left join ${table} e on e.id = u.${column} where u.id = any ($1::bigint[]) and u.${column} is distinct from $2::bigint`,
+      [[...ids], value],
+    )
+    counted.push(...rows.map((row) => ({ ...row, what })))
+  }
+  return counted
 }
 
 async function setGroups(tx: Transaction, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {

@@ -5,7 +5,7 @@ import { hashLane, MOST_WAITING } from './hashLanes.ts'
 import { LOGINABLE } from './loginable.ts'
 import { hashPassword, needsRehash } from './passwords.ts'
 import { planned } from './planned.ts'
-import { addressCounted, clearCounter, counterOf, countTry, giveBack, type Counter } from './throttle.ts'
+import { addressCounted, clearCounter, counterOf, countSql, countTry, giveBackSql, refuseBeyond, type CountedRow, type Counter } from './throttle.ts'
 import { verifyEvenly } from './verifyEvenly.ts'
 
 export type SignInAsked = {
@@ -70,54 +70,66 @@ export async function signIn<T = undefined>(
 }
 
 /** Finds who may be meant and counts the try. Gives the seconds to wait where there were too many. */
-function begin({ database, secret }: AccessParts, asked: SignInAsked, username: string): Promise<{ candidate: Candidate | undefined; counted: Counted } | number> {
+async function begin({ database, secret }: AccessParts, asked: SignInAsked, username: string): Promise<{ candidate: Candidate | null; counted: Counted } | number> {
   const { organizationId } = asked
-  const count = async (tx: Pick<Transaction, 'client' | 'run'>, candidate: Candidate | undefined): Promise<{ candidate: Candidate | undefined; counted: Counted } | number> => {
-    const shown = organizationId === null ? null : readDevice(secret, organizationId, asked.device)
-    const device = shown !== null && shown.userId === candidate?.id ? shown : null
-    const person = device === null ? counterOf(secret, 'account', organizationId ?? '', username) : counterOf(secret, 'device', organizationId!, device.userId, device.nonce)
-    const counters = [person, ...(asked.address === '' ? [] : [counterOf(secret, 'address', asked.addressBy ?? '', addressCounted(asked.address))])]
-    return (await countTry(tx, counters)) || { candidate, counted: { counters, person, device } }
+  const account = counterOf(secret, 'account', organizationId ?? '', username)
+  const others = asked.address === '' ? [] : [counterOf(secret, 'address', asked.addressBy ?? '', addressCounted(asked.address))]
+  if (organizationId === null) {
+    const counters = [account, ...others]
+    return (await database.fleet((tx) => countTry(tx, counters))) || { candidate: null, counted: { counters, person: account, device: null } }
   }
-  if (organizationId === null) return database.fleet((tx) => count(tx, undefined))
+  const shown = readDevice(secret, organizationId, asked.device)
+  const ofDevice = shown === null ? null : counterOf(secret, 'device', organizationId, shown.userId, shown.nonce)
   return database.tenant(organizationId, async (tx) => {
-    const [candidate] = await planned<Candidate>(
-      tx,
-      'sign_in.find',
-      // A count that a crash of the database loses is no loss: the answer does not wait for the disk.
-      `select u.id, u.username, c.first_name as "firstName", c.last_name as "lastName", u.password_hash as "passwordHash", ${LOGINABLE} as loginable, set_config('synchronous_commit', 'off', true)
-       from users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id where u.username = $1`,
-      [username],
-    )
-    return count(tx, candidate)
+    const [found] = await planned<{ candidate: Candidate | null; rows: CountedRow[] }>(tx, 'sign_in.begin', BEGIN, [
+      username, account.key, account.seconds, shown?.userId ?? null, ofDevice?.key ?? null, ofDevice?.seconds ?? null, others.map(({ key }) => key), others.map(({ seconds }) => seconds),
+    ])
+    const { candidate, rows } = found!
+    const device = shown !== null && shown.userId === candidate?.id ? shown : null
+    const person = device === null ? account : ofDevice!
+    const counters = [person, ...others]
+    return (await refuseBeyond(tx, counters, rows)) || { candidate, counted: { counters, person, device } }
   })
 }
+
+/**
+ * Username; key and seconds of the account's counter; user, key and seconds of the device's; keys and seconds of the others. A count that a crash of the
+ * database loses is no loss: the answer does not wait for the disk.
+ */
+const BEGIN = `
+  with found as (
+    select u.id::text as id, u.username, c.first_name as "firstName", c.last_name as "lastName", u.password_hash as "passwordHash", ${LOGINABLE} as loginable
+    from users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id where u.username = $1
+  ), counted as (${countSql(`
+    select case when d.own then $5::text else $2::text end as key, case when d.own then $6::int else $3::int end as seconds
+    from (select coalesce((select id from found) = $4::text, false) as own) d
+    union all select * from unnest($7::text[], $8::int[])`)}
+  )
+  select (select to_jsonb(f) from found f) as candidate, (select jsonb_agg(to_jsonb(r)) from counted r) as rows, set_config('synchronous_commit', 'off', true)`
 
 /** Records a right sign-in; null where the user was deactivated meanwhile, or the password is another one now. */
 async function settle<T>(parts: AccessParts, asked: SignInAsked, { id, passwordHash }: Candidate & { passwordHash: string }, { counters, person, device }: Counted, alongside: ((tx: Transaction, userId: string) => Promise<T>) | undefined): Promise<(Marks & { alongside: T }) | null> {
   const raised = needsRehash(passwordHash, parts.hashCost) ? await hashLane(() => hashPassword(asked.password, parts.random, parts.hashCost)) : null
+  const keys = counters.map(({ key }) => key)
   return parts.database.tenant(asked.organizationId!, async (tx) => {
-    let marks = await markSignIn(tx, id, passwordHash, raised)
+    let [marks] = await planned<Marks>(tx, 'sign_in.mark', MARK, [id, passwordHash, raised, keys])
     // Two sign-ins at the same moment, of which the other one has raised the hash: the password is the same one.
     if (!marks) {
       const [now] = await tx.query<{ hash: string | null }>('select password_hash as hash from users where id = $1', [id])
-      if (now?.hash && now.hash !== passwordHash && (await hashLane(() => verifyEvenly(now.hash, asked.password, parts.hashCost)))) marks = await markSignIn(tx, id, now.hash, null)
+      const isOther = now?.hash && now.hash !== passwordHash
+      if (isOther && (await hashLane(() => verifyEvenly(now.hash, asked.password, parts.hashCost)))) [marks] = await planned<Marks>(tx, 'sign_in.mark', MARK, [id, now.hash, null, keys])
     }
     if (!marks) return null
     if (device) await clearCounter(tx, person)
-    await giveBack(tx, device ? counters.filter((counter) => counter !== person) : counters)
     return { ...marks, alongside: (await alongside?.(tx, id)) as T }
   })
 }
 
-async function markSignIn(tx: Transaction, userId: string, passwordHash: string, raised: string | null): Promise<Marks | undefined> {
-  const [marks] = await planned<Marks>(
-    tx,
-    'sign_in.mark',
-    `update users u set last_login_at = now(), password_hash = coalesce($3, u.password_hash)
-     from contacts c, organizations o where u.id = $1 and u.password_hash = $2 and c.id = u.contact_id and o.id = u.organization_id and ${LOGINABLE}
-     returning u.must_change_password as "mustChangePassword", u.notice_accepted_at is not null as "noticeAccepted"`,
-    [userId, passwordHash, raised],
-  )
-  return marks
-}
+/** User, the hash that was right, one to take its place, and the keys of counters that this try is taken back from. */
+const MARK = `
+  with marked as (
+    update users u set last_login_at = now(), password_hash = coalesce($3, u.password_hash)
+    from contacts c, organizations o where u.id = $1 and u.password_hash = $2 and c.id = u.contact_id and o.id = u.organization_id and ${LOGINABLE}
+    returning u.must_change_password as "mustChangePassword", u.notice_accepted_at is not null as "noticeAccepted"
+  ), ${giveBackSql(`case when exists (select from marked) then $4::text[] else '{}' end`)}
+  select * from marked`

@@ -41,24 +41,38 @@ export function counterOf(secret: string, kind: keyof typeof LIMITS, ...value: r
 }
 
 /**
+ * SQL that counts one try for each row of a query of key and seconds, and returns key, count and the seconds until the window ends. In the
+ * order of keys, as in giveBackSql: two transactions that count the same two things wait for each other one way round only.
+ */
+export const countSql = (counters: string): string => `
+  insert into throttles as t (key, count, ends_at)
+  select k.key, 1, now() + make_interval(secs => k.seconds) from (${counters}) k order by k.key
+  on conflict (key) do update set
+    count = case when t.ends_at <= now() then 1 else t.count + 1 end,
+    ends_at = case when t.ends_at <= now() then excluded.ends_at else t.ends_at end
+  returning t.key, t.count, greatest(1, ceil(extract(epoch from t.ends_at - now())))::int as seconds`
+
+/** What countSql returns. */
+export type CountedRow = { key: string; count: number; seconds: number }
+
+/** SQL for parts of a statement that take a try back. `keys` is an expression for text[]. */
+export const giveBackSql = (keys: string): string => `
+  mine as (select key from throttles where key = any (${keys}) order by key for update),
+  given_back as (update throttles t set count = greatest(t.count - 1, 0) from mine where t.key = mine.key)`
+
+/**
  * Counts a try before it is made, so that many at the same moment are not all let through: whoever made it in vain leaves it counted,
  * whoever did not gives it back. Where one of the counters is at its limit, none counts.
  * @returns 0: go on; else the seconds until the window ends
  */
 export async function countTry(tx: Statements, counters: readonly Counter[]): Promise<number> {
   if (counters.length === 0) return 0
-  const rows = await planned<{ key: string; count: number; seconds: number }>(
-    tx,
-    'throttle.count',
-    // In the order of keys, as in giveBack: two transactions that count the same two things wait for each other one way round only.
-    `insert into throttles as t (key, count, ends_at)
-     select k.key, 1, now() + make_interval(secs => k.seconds) from unnest($1::text[], $2::int[]) as k (key, seconds) order by k.key
-     on conflict (key) do update set
-       count = case when t.ends_at <= now() then 1 else t.count + 1 end,
-       ends_at = case when t.ends_at <= now() then excluded.ends_at else t.ends_at end
-     returning t.key, t.count, greatest(1, ceil(extract(epoch from t.ends_at - now())))::int as seconds`,
-    [counters.map(({ key }) => key), counters.map(({ seconds }) => seconds)],
-  )
+  const rows = await planned<CountedRow>(tx, 'throttle.count', countSql('select * from unnest($1::text[], $2::int[]) as u (key, seconds)'), [counters.map(({ key }) => key), counters.map(({ seconds }) => seconds)])
+  return refuseBeyond(tx, counters, rows)
+}
+
+/** The seconds to wait where a count is beyond its limit, and then takes the try back; else 0. */
+export async function refuseBeyond(tx: Statements, counters: readonly Counter[], rows: readonly CountedRow[]): Promise<number> {
   const limits = new Map(counters.map(({ key, limit }) => [key, limit]))
   const exceeded = rows.filter(({ key, count }) => count > limits.get(key)!)
   if (exceeded.length === 0) return 0
@@ -68,14 +82,7 @@ export async function countTry(tx: Statements, counters: readonly Counter[]): Pr
 
 /** Takes a try back that was not in vain. */
 export async function giveBack(tx: Statements, counters: readonly Counter[]): Promise<void> {
-  if (counters.length === 0) return
-  await planned(
-    tx,
-    'throttle.give_back',
-    `with mine as (select key from throttles where key = any ($1) order by key for update)
-     update throttles t set count = greatest(t.count - 1, 0) from mine where t.key = mine.key`,
-    [counters.map(({ key }) => key)],
-  )
+  if (counters.length > 0) await planned(tx, 'throttle.give_back', `with ${giveBackSql('$1::text[]')} select`, [counters.map(({ key }) => key)])
 }
 
 /** Forgets everything that was counted. */

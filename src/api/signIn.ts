@@ -1,8 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { listUsers } from '../accounts/listPeople.ts'
-import { planned } from '../accounts/planned.ts'
+import { readUserLine } from '../accounts/listPeople.ts'
 import { signIn } from '../accounts/signIn.ts'
-import type { Transaction } from '../entities/database.ts'
 import { keyReader, type KeyHolder } from './keys.ts'
 import type { ApiParts } from './parts.ts'
 import { ApiProblem } from './problems.ts'
@@ -21,17 +19,9 @@ export function signInRoute(app: FastifyInstance, parts: ApiParts): void {
     if (!parsed.success) throw new ApiProblem('body.invalid', { detail: parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'The body'}: ${message}.`).join(' ') })
     const { username, password, address = '', device = null } = parsed.data
     // Addresses are what the product says they are: its own users are counted by them, and nobody else's.
-    const answer = await signIn(parts.access, { organizationId, username, password, address, device, addressBy: organizationId }, readUser)
+    const answer = await signIn(parts.access, { organizationId, username, password, address, device, addressBy: organizationId }, readUserLine)
     if (answer.is === 'wait') throw new ApiProblem('sign_in.wait', { retryAfter: answer.seconds })
     if (answer.is === 'wrong') throw new ApiProblem('sign_in.wrong')
     return { right: true, user: answer.alongside, mustChangePassword: answer.mustChangePassword, noticeAccepted: answer.noticeAccepted, device: answer.device }
   })
-}
-
-/** The user's line, as lists show it: the page of one that begins behind the id before. */
-async function readUser(tx: Transaction, userId: string): Promise<object> {
-  // The statement joins a dozen tables: it is planned once.
-  const plannedOnce: Transaction = { ...tx, query: (sql, values = []) => planned(tx, 'api.user', sql, values) }
-  const [line] = await listUsers(plannedOnce, { fields: {} }, { after: String(BigInt(userId) - 1n), limit: 1 })
-  return line!
 }

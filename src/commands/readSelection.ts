@@ -16,7 +16,7 @@ const SHOWN_UNKNOWN = 5
 export async function readSelection({ id, contact, filter, users, all }: SelectionFlags): Promise<UserSelection> {
   const ids = id ?? contact
   if (!ids && !filter && users === undefined && !all) {
-    throw new CommandRefused('usage.selection', 'Nobody was chosen.', `Say whom you mean: --filter group=Staff, ${contact === undefined ? '--id ID' : '--contact ID'}, --users FILE, or --all.`)
+    throw new CommandRefused('usage.selection', 'Nobody was chosen.', 'Say whom you mean: --filter group=Staff, --id ID (of contacts: --contact ID), --users FILE, or --all.')
   }
   if (all && (ids || filter || users !== undefined)) throw new CommandRefused('usage.selection', '--all means everybody, and something else was chosen besides.', 'Leave one of them out.')
   return { ids, filters: filter, keys: users === undefined ? undefined : await readKeys(users), all }

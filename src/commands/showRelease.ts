@@ -22,7 +22,7 @@ export function showReleaseLines(release: ReleaseLine, { key, timeZone }: Organi
     `  rate        ${paced.length === 0 ? 'none is set' : paced.join(', ')}${actualRate === null ? '' : `; ${number(actualRate)} a minute as it is`}`,
     `  mails       ${sent.join('   ')}`,
     ...Object.entries(reasons).map(([code, howMany]) => `              ${number(howMany)}: ${LEFT_OUT[code] ?? inert(code)}`),
-    ...Object.entries(leftOutBefore).map(([code, howMany]) => `              ${number(howMany)} not taken in: ${LEFT_OUT[code] ?? inert(code)}`),
+    ...Object.entries(leftOutBefore).map(([code, howMany]) => `              ${number(howMany)} left out before: ${LEFT_OUT[code] ?? inert(code)}`),
     ...(expectedAt === null ? [] : [`  finishes    ${showEnd(new Date(expectedAt), timeZone, sendAt)}`]),
     ...nextOf(release, trouble),
   ]

@@ -22,6 +22,7 @@ export type DeliveryFilter = {
   state?: DeliveryState | undefined
   purpose?: DeliveryPurpose | undefined
   importId?: string | undefined
+  releaseId?: string | undefined
   userId?: string | undefined
   /** Part of an address. */
   to?: string | undefined
@@ -49,9 +50,9 @@ export async function listDeliveries(tx: Transaction, filter: DeliveryFilter = {
     `select ${LINE} from ${FROM}
      where ($1::text is null or d.state = $1) and ($2::text is null or d.purpose = $2) and ($3::bigint is null or d.import_id = $3)
        and ($4::bigint is null or d.user_id = $4) and ($5::text is null or strpos(lower(coalesce(d.recipient, d.deliver_to, c.email)), lower($5)) > 0)
-       and ($6::bigint is null or d.id ${beyond} $6)
+       and ($6::bigint is null or d.id ${beyond} $6) and ($8::bigint is null or d.release_id = $8)
      order by d.id ${order} limit $7`,
-    [filter.state ?? null, filter.purpose ?? null, filter.importId ?? null, filter.userId ?? null, filter.to ?? null, filter.after ?? null, filter.limit ?? 100],
+    [filter.state ?? null, filter.purpose ?? null, filter.importId ?? null, filter.userId ?? null, filter.to ?? null, filter.after ?? null, filter.limit ?? 100, filter.releaseId ?? null],
   )
   return rows.map(lineOf)
 }

@@ -21,6 +21,8 @@ export const LARGEST_BOUNCE = 10 * 1024 * 1024
  */
 const READ = 1024 * 1024
 const SHAPE = { maxNestingDepth: 16, maxHeadersSize: 256 * 1024, maxRfc822NestingDepth: 0 }
+/** Lines of a message that are read, and those of them that may begin or end a part: these take time by the square of their number. */
+const MOST = { lines: 40_000, dashes: 5_000 }
 /** Characters of a part that are looked at. */
 const LOOKED_AT = 64 * 1024
 
@@ -37,9 +39,11 @@ const ANSWERED = new Set(['in-reply-to', 'references', 'x-failed-message-id'])
 export async function readBounce(bytes: Uint8Array): Promise<Reading> {
   if (bytes.length > LARGEST_BOUNCE) return { is: 'unreadable', why: 'too_large' }
   if (bytes.every((byte) => byte <= 0x20)) return { is: 'unreadable', why: 'empty' }
+  const start = startOf(bytes)
+  if (count(start, '\n--') > MOST.dashes) return { is: 'unreadable', why: 'malformed' }
   let email: Email
   try {
-    email = await PostalMime.parse(bytes.subarray(0, READ), { forceRfc822Attachments: true, ...SHAPE })
+    email = await PostalMime.parse(start, { forceRfc822Attachments: true, ...SHAPE })
   } catch {
     // Only its limits make it throw: too deep, or headers without end.
     return { is: 'unreadable', why: 'malformed' }
@@ -50,6 +54,23 @@ export async function readBounce(bytes: Uint8Array): Promise<Reading> {
   if (report === null || report.recipients.length === 0) return { is: 'notABounce', subject, why: whyNot(email, parts) }
   const { recipients, envelopeId, returned } = report
   return { is: 'report', subject, recipients, clues: cluesOf(email, envelopeId, returned) }
+}
+
+/** So much of a message as is read. */
+function startOf(bytes: Uint8Array): Buffer {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, READ))
+  let end = -1
+  for (let line = 0; line < MOST.lines; line++) {
+    end = start.indexOf('\n', end + 1)
+    if (end < 0) return start
+  }
+  return start.subarray(0, end + 1)
+}
+
+function count(bytes: Buffer, text: string): number {
+  let found = 0
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) found++
+  return found
 }
 
 type Part = { type: string; text: string }

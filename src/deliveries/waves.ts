@@ -42,19 +42,27 @@ const BY_ITSELF = 'muster'
  * waves, and ends those of which nothing is open any more. Harmless to run twice, or by several at once.
  */
 export async function sweepReleases(tx: Transaction): Promise<Swept> {
+  // Each second and for every organization with an open release: mostly there is nothing to do, and one question finds that out.
+  const [found] = await tx.query<{ some: boolean }>(
+    `select exists (select from releases r where r.organization_id = $1 and (
+       r.state = 'scheduled' and r.send_at <= now() or r.state = 'running' and (r.first_wave > 0 and r.rest_released_at is null or not ${HAS_OPEN}))) as some`,
+    [tx.organizationId],
+  )
+  if (!found!.some) return { begun: [], followed: [], frozen: [], finished: [] }
   const begun = await tx.query<{ id: string }>(
     `update releases set state = 'running', updated_at = now() where organization_id = $1 and state = 'scheduled' and send_at <= now() returning id`,
     [tx.organizationId],
   )
   const waves = await lookAtWaves(tx)
   const finished = await tx.query<{ id: string }>(
-    `update releases r set state = 'finished', finished_at = now(), updated_at = now()
-     where r.organization_id = $1 and r.state = 'running'
-       and not exists (select from deliveries d where d.release_id = r.id and d.state in ('held', 'scheduled', 'queued', 'sending')) returning id`,
+    `update releases r set state = 'finished', finished_at = now(), updated_at = now() where r.organization_id = $1 and r.state = 'running' and not ${HAS_OPEN} returning id`,
     [tx.organizationId],
   )
   return { begun: begun.map(({ id }) => id), ...waves, finished: finished.map(({ id }) => id) }
 }
+
+/** SQL: whether anything of release r is still to come. One that failed or is unknown wants a person, and is not. */
+const HAS_OPEN = `exists (select from deliveries d where d.release_id = r.id and d.state in ('held', 'scheduled', 'queued', 'sending'))`
 
 async function lookAtWaves(tx: Transaction): Promise<Pick<Swept, 'followed' | 'frozen'>> {
   const running = await tx.query<{ id: string; name: string; due: boolean }>(

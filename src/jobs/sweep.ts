@@ -8,6 +8,8 @@ import type { Queues } from './queues.ts'
 
 /** Seconds without a sign after which a worker is no longer counted. */
 const WORKER_SILENCE = 60
+/** Organizations whose releases are looked at at the same time. */
+const AT_ONCE = 3
 
 export type SweepParts = {
   database: Database
@@ -58,12 +60,13 @@ async function wakeDueImports({ database, queues }: SweepParts, attempt: Attempt
 
 async function sweepOpenReleases({ database, log }: SweepParts, attempt: Attempt): Promise<void> {
   const open = await database.fleet((tx) => tx.query<{ organization_id: string }>('select * from fleet.organizations_with_open_releases()'))
-  for (const { organization_id: organizationId } of open) {
-    await attempt(async () => {
+  const look = ({ organization_id: organizationId }: { organization_id: string }): Promise<void> =>
+    attempt(async () => {
       const { frozen } = await database.tenant(organizationId, sweepReleases)
       for (const { id, reason } of frozen) log?.error({ alert: 'release_frozen', organizationId, release: id, reason }, 'a release has frozen itself over its first wave: look at it, then resume or cancel it')
     })
-  }
+  // Some at once, as each is a question that waits for its answer; the other connections belong to others.
+  for (let at = 0; at < open.length; at += AT_ONCE) await Promise.all(open.slice(at, at + AT_ONCE).map(look))
 }
 
 async function wakeDueDeliveries({ database, queues }: SweepParts): Promise<void> {

@@ -99,8 +99,12 @@ export const catalogSchema = z.strictObject({
 })
 export type CatalogDeclaration = z.infer<typeof catalogSchema>
 
+/** An organization's pages of the portal begin with its key: these are others. */
+const RESERVED_KEYS: readonly string[] = ['invitations', 'reset', 'api', 'assets', 'notice', 'password', 'sign-out', 'health', 'healthz', 'metrics']
+
 const identitySchema = z.strictObject({
-  key: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63'),
+  key: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63')
+    .refine((key) => !RESERVED_KEYS.includes(key), 'is a word that addresses of the portal begin with; choose another'),
   name,
   timeZone: timeZone.default('UTC'),
   language: z.enum(LANGUAGES).default('en'),

@@ -21,8 +21,8 @@ export function answerErrors(app: FastifyInstance, { page, wordsFor }: Pick<Page
   })
 }
 
-/** The page that the form stands on, where it has one of its own; signing out has none. */
-const againAt = (route: string | undefined, url: string): string => (route === undefined || route === '/sign-out' ? '/' : url)
+/** The page that the form stands on, where it has one of its own; signing out has none. An address that browsers would take for another host leads home. */
+const againAt = (route: string | undefined, url: string): string => (route === undefined || route === '/sign-out' || !/^\/[^/\\]/.test(url) ? '/' : url)
 
 function tell(error: unknown): { status: number; failure: Failure } {
   if (error instanceof ForeignHost) return { status: 421, failure: 'notFound' }

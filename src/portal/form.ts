@@ -1,7 +1,6 @@
 import type { Problem } from '../accounts/accessParts.ts'
 import type { Fault } from './parts.ts'
 import type { Wording } from './wording/wording.ts'
-import { tellProblem } from './wording/words.ts'
 
 /** What was typed into a form's field; '' where it was not there. PostgreSQL's texts hold no NUL. */
 export function typed(body: unknown, name: string): string {
@@ -48,7 +47,7 @@ export function repeatFault(words: Wording, password: string, repeat: string): F
 
 /** Problems that a service found, as sentences. `usernameLength` is the organization's limit. */
 export function faultsOf(words: Wording, problems: readonly Problem[], usernameLength: number): Fault[] {
-  return problems.map(({ field, code, detail = {} }) => ({ field, text: tellProblem(words, code, { ...detail, most: String(usernameLength), minutes: howLong(words, Number(detail['seconds'] ?? 0)) }) }))
+  return problems.map(({ field, code, detail = {} }) => ({ field, text: words.faults[code]({ ...detail, most: String(usernameLength), minutes: howLong(words, Number(detail['seconds'] ?? 0)) }) }))
 }
 
 /** Seconds as people say them, never less than they are: "40 seconds", "3 minutes". */

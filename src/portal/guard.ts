@@ -51,7 +51,8 @@ export type Place = {
 export function guard(app: FastifyInstance, { publicUrl, host }: Place): void {
   const secure = publicUrl?.protocol === 'https:'
   const own = host.includes(':') ? `[${host}]` : host
-  const isOurs = (name: string): boolean => name === publicUrl?.hostname || name === own || isLoopback(name)
+  // Without https nobody but this machine is answered: passwords would be on the network in clear.
+  const isOurs = (name: string): boolean => isLoopback(name) || name === publicUrl?.hostname || (secure && name === own)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
       'content-security-policy': POLICY,

@@ -44,6 +44,8 @@ export class PortalInClear extends Error {
 
 /** In bytes: the longest form is a change of password. */
 const FORM_LIMIT = 16_384
+/** What a request may take to arrive: whoever sends it byte by byte keeps no connection for long. */
+const REQUEST_MS = 30_000
 const FILES = { style: { name: 'portal.css', type: 'text/css; charset=utf-8' }, icon: { name: 'icon.svg', type: 'image/svg+xml' } } as const
 
 /**
@@ -74,6 +76,7 @@ export async function buildPortal(parts: PortalParts): Promise<FastifyInstance> 
     routerOptions: { maxParamLength: 65_536, ignoreTrailingSlash: true },
     exposeHeadRoutes: true,
     bodyLimit: FORM_LIMIT,
+    requestTimeout: REQUEST_MS,
     // So many hops, counted from here.
     trustProxy: parts.trustedProxies === 0 ? false : (_, hop) => hop < parts.trustedProxies,
     rewriteUrl: ({ url = '/' }) => withoutBase(url, base),

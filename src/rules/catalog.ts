@@ -42,7 +42,7 @@ export const ISSUES = {
 
   // B4 identity
   'duplicate.in_file': error('The same person stands in row {firstRow} of this file too (same {field}).', 'Keep one row for a person and kind of account.'),
-  'duplicate.contradiction': error('{column} says {value}, but row {firstRow} of the same person says {other}.', 'The details of a person stand in the first row; repeat them in the others as they are, or leave them empty.'),
+  'duplicate.contradiction': error('{column} says {value}, but row {firstRow} of the same person says {other}.', 'The details of a person stand in the first row; repeat them in the others as they are, or leave them empty. Taken in alone, such a row needs "yes" in System User.'),
   'duplicate.first_row': error('The person of this row is made by row {firstRow}, which was not taken in.', 'Mend row {firstRow}, and take both rows in again.'),
   'duplicate.email': error('The address {value} belongs to another person already ({other}).', 'Use the address of this person, or the External ID of that one.'),
   'identity.conflict': error('The address {value} belongs to External ID {other}, but this row says {given}.', 'Correct the External ID or the address.'),

@@ -13,6 +13,7 @@ import { healthRoutes } from './pages/health.ts'
 import { importRoutes } from './pages/imports.ts'
 import { mailboxRoutes } from './pages/mailbox.ts'
 import { overviewRoutes } from './pages/overview.ts'
+import { releaseRoutes } from './pages/releases.ts'
 import { showCount } from './show.ts'
 import type { ConsoleParts, PageParts, PageSender, Section } from './parts.ts'
 
@@ -26,6 +27,7 @@ const HOST = '127.0.0.1'
 const NAVIGATION = [
   { section: 'overview', href: '/', text: 'Overview' },
   { section: 'imports', href: '/imports', text: 'Imports' },
+  { section: 'releases', href: '/releases', text: 'Releases' },
   { section: 'deliveries', href: '/deliveries', text: 'Deliveries' },
   { section: 'mailbox', href: '/mailbox', text: 'Mailbox' },
 ] as const satisfies { section: Section; href: string; text: string }[]
@@ -61,7 +63,7 @@ export async function buildConsole(parts: ConsoleParts): Promise<FastifyInstance
     fragment: page.fragment,
   }
   healthRoutes(app, parts.database)
-  for (const addRoutes of [overviewRoutes, importRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
+  for (const addRoutes of [overviewRoutes, importRoutes, releaseRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
   return app
 }
 

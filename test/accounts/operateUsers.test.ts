@@ -72,6 +72,14 @@ describe('deactivate and activate', () => {
     expect((await acme.users()).map(({ state, loginable }) => [state, loginable])).toEqual([['active', true], ['inactive', false], ['inactive', false]])
   })
 
+  test('seats that are set aside for an import are not free', async () => {
+    const ids = await usersOf('ana.nguyen', 'bo.lund', 'cy.ray')
+    await tenant((tx) => deactivate(tx, 'olive', ids))
+    await acme.sql(`insert into seat_reservations (license_id, import_id, organization_id, seats) select l.id, i.id, $1, 2 from licenses l, imports i where l.organization_id = $1 and l.name = 'Full' and i.organization_id = $1`, [acme.organizationId])
+    const done = await tenant((tx) => activate(tx, 'olive', ids))
+    expect([done.userIds, done.leftOut.map(({ reason }) => reason)]).toEqual([[ids[0]], ['no_seat', 'no_seat']])
+  })
+
   test('eight operators at once never take more seats than there are', async () => {
     await begin({ licenses: [{ name: 'Full', seats: 24 }] }, people(24, 'yes'))
     const ids = (await acme.users()).map(({ id }) => id)
@@ -193,11 +201,12 @@ describe('set', () => {
     await setting([ana!], { profile: 'Manager' })
     const done = await setting([ana!, bo!], { profile: 'Manager', addGroup: ['supervisors'], removeGroup: ['Staff'], addRole: ['Customer Administrator'], department: 'hr', lookup: ['jobCode=Engineering;Sales'] })
     expect(done.effects).toEqual([
-      { what: 'profile', from: 'Standard', to: 'Manager', users: 1 }, { what: 'group', from: 'Staff', to: null, users: 2 }, { what: 'group', from: null, to: 'Supervisors', users: 2 },
-      { what: 'role', from: null, to: 'Customer Administrator', users: 2 }, { what: 'department', from: 'all', to: 'HR', users: 2 },
+      { what: 'profile', from: 'Standard', to: 'Manager', users: 1 }, { what: 'department', from: 'all', to: 'HR', users: 2 },
+      { what: 'group', from: 'Staff', to: null, users: 2 }, { what: 'group', from: null, to: 'Supervisors', users: 2 }, { what: 'role', from: null, to: 'Customer Administrator', users: 2 },
       { what: 'jobCode', from: 'all', to: null, users: 2 }, { what: 'jobCode', from: null, to: 'Engineering', users: 2 }, { what: 'jobCode', from: null, to: 'Sales', users: 2 },
     ])
     expect(await user('ana.nguyen')).toMatchObject({ groups: ['Supervisors'], profile: 'Manager', roles: ['Customer Administrator', 'Customer Limited'] })
+    expect(await tenant(async (tx) => (await selectUsers(tx, { filters: ['department=HR', 'profile=Manager'] })).userIds)).toEqual([ana, bo])
     expect(await versions()).toEqual([3, 2, 1])
     const again = await setting([ana!, bo!], { profile: 'Manager', group: ['Supervisors'], department: 'HR', lookup: ['jobCode=Sales;Engineering'] })
     expect([again.userIds, again.effects, reasons(again.leftOut)]).toEqual([[], [], { 'ana.nguyen': 'unchanged', 'bo.lund': 'unchanged' }])
@@ -286,9 +295,12 @@ describe('send and revoke', () => {
   })
 
   test('everybody whose invitation expired, in one go', async () => {
-    await acme.sql(`update invitations set state = 'expired' where organization_id = $1`, [acme.organizationId])
+    const [ana, bo] = await usersOf('ana.nguyen', 'bo.lund')
+    await acme.sql(`update invitations set state = 'expired' where user_id = $1`, [ana])
+    // Over, and no sweep was there yet.
+    await acme.sql(`update invitations set state = 'launched', expires_at = now() where user_id = $1`, [bo])
     const ids = await tenant(async (tx) => (await selectUsers(tx, { filters: ['onboarding=expired'] })).userIds)
-    expect((await tenant((tx) => send(tx, 'olive', ids, now))).mailed).toEqual([{ purpose: 'invitation', userIds: await usersOf('ana.nguyen', 'bo.lund') }])
+    expect((await tenant((tx) => send(tx, 'olive', ids, now))).mailed).toEqual([{ purpose: 'invitation', userIds: [ana, bo] }])
   })
 
   test('credentials to an operator are owed to that address, on a date', async () => {

@@ -9,6 +9,7 @@ import { takeBounce } from '../../src/deliveries/bounces.ts'
 import { showDelivery } from '../../src/deliveries/list.ts'
 import { retry } from '../../src/deliveries/release.ts'
 import { DELIVERY_LIFECYCLE, DELIVERY_STATES } from '../../src/entities/states.ts'
+import { migrateQueues } from '../../src/jobs/queues.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
 import { runHome } from '../support/services.ts'
@@ -228,8 +229,9 @@ describe('an mbox', () => {
 
 describe('./muster bounces', { timeout: 60_000 }, () => {
   type Ran = { status: number | null; out: string; err: string; json: { bounces: Record<string, number>; entries: Record<string, unknown>[] } }
-  const muster = async (args: string[], input: string | Buffer = ''): Promise<Ran> => {
-    const child = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), 'bounces', ...args], {
+  const muster = (args: string[], input: string | Buffer = ''): Promise<Ran> => command(['bounces', ...args], input)
+  const command = async (args: string[], input: string | Buffer = ''): Promise<Ran> => {
+    const child = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), ...args], {
       env: { PATH: process.env['PATH'], NO_COLOR: '1', DATABASE_URL: run.databaseUrl, MUSTER_SECRET: 'a-secret-of-32-characters-or-more', MUSTER_HOME: join(folder(), 'home') },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -299,6 +301,17 @@ describe('./muster bounces', { timeout: 60_000 }, () => {
     await take('postfix-failed', reference)
     expect((await muster(['--folder', box, '--json'])).json.entries).toEqual([expect.objectContaining({ outcome: 'alreadyBounced', movedTo: 'read/a.eml' })])
     expect((await run.delivery(scene, id)).state).toBe('bounced')
+  })
+
+  test('is followed by deliveries list and doctor, which say what is to be done', async () => {
+    const { scene, id, reference } = await sent()
+    await take('postfix-failed', reference)
+    const [{ key }] = (await scene.sql<{ key: string }>('select key from organizations where id = $1', [scene.organizationId])) as [{ key: string }]
+    const listed = await command(['deliveries', 'list', '--organization', key, '--state', 'bounced', '--json'])
+    expect(JSON.parse(listed.out)).toMatchObject({ id, state: 'bounced', reason: expect.stringMatching(/^bounced: 5\.1\.1 550/) })
+    await migrateQueues(run.databaseUrl)
+    const { findings } = JSON.parse((await command(['doctor', '--json'])).out) as { findings: { part: string; message: string; hint: string }[] }
+    expect(findings.filter(({ part }) => part === key)).toEqual([{ part: key, state: 'attention', message: 'a mail that came back', hint: expect.stringContaining('./muster deliveries retry ID') }])
   })
 
   test('refuses what is not there before it takes anything in', async () => {

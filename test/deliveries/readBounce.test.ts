@@ -43,15 +43,23 @@ describe('bytes that mean harm', () => {
     ['a message in a message in a message', () => Buffer.from('Content-Type: message/rfc822\n\n'.repeat(50_000)), 'notABounce'],
     ['one line of 9 MB', () => Buffer.concat([Buffer.from('Subject: '), Buffer.alloc(9 * 1024 * 1024, 0x41)]), 'unreadable'],
     ['lines that might all be boundaries', () => Buffer.from(`Content-Type: multipart/report; boundary="-"\n\n${'--\n---\n'.repeat(200_000)}`), 'unreadable'],
+    ['a megabyte of newlines', () => Buffer.from(`Subject: x\n\n${'\n'.repeat(1_000_000)}`), 'notABounce'],
+    ['parts and nothing else', () => Buffer.from(`Content-Type: multipart/report; boundary="-"\n\n${'---\n'.repeat(250_000)}`), 'unreadable'],
+    ['as many parts as are read', () => Buffer.from(`Content-Type: multipart/report; boundary="-"\n\n${'---\n\n'.repeat(4_900)}`), 'notABounce'],
+    ['words in code without end', () => Buffer.from(`Subject: ${'=?utf-8?Q?=41?= '.repeat(15_000)}\nTo: ${'=?utf-8?B?QQ?='.repeat(500)}\n\nx`), 'notABounce'],
+    ['a page of entities', () => Buffer.from(`Content-Type: text/html\n\n${'&amp;&#65;&'.repeat(90_000)}`), 'notABounce'],
+    ['a parameter in pieces', () => Buffer.from(`Content-Type: text/plain; ${Array.from({ length: 8_000 }, (_, index) => `name*${index}*=utf-8''a`).join('; ')}\n\nx`), 'notABounce'],
     ['a page of brackets', () => Buffer.from(`Content-Type: text/html\n\n${'<'.repeat(500_000)}${'<a '.repeat(100_000)}`), 'notABounce'],
     ['addresses without end', () => Buffer.from(`To: ${'a@b.example, "('.repeat(15_000)}\n\nx`), 'notABounce'],
     ['NULs', () => Buffer.alloc(100_000), 'unreadable'],
   ]
 
   test.each(hostile)('%s: told within seconds', async (_, bytes, is) => {
-    const begun = performance.now()
-    expect((await readBounce(bytes())).is).toBe(is)
-    expect(performance.now() - begun).toBeLessThan(5_000)
+    const message = bytes()
+    // Time of the processor: others may be using it, too.
+    const begun = process.cpuUsage()
+    expect((await readBounce(message)).is).toBe(is)
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(3_000)
   })
 
   test('a status with more recipients than there are people: the first ones, soon', async () => {

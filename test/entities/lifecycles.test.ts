@@ -73,6 +73,7 @@ describe('a statement that writes a state', () => {
     users: states.ACTIVITY_LIFECYCLE,
     deliveries: states.DELIVERY_LIFECYCLE,
     invitations: states.INVITATION_LIFECYCLE,
+    releases: states.RELEASE_LIFECYCLE,
   }
   const words = (text: string): string[] => [...text.matchAll(/'(\w+)'/g)].map(([, word]) => word!)
 
@@ -98,8 +99,8 @@ describe('a statement that writes a state', () => {
   )
 
   test('is found at all', () => {
-    expect(new Set(updates.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'users', 'deliveries', 'invitations']))
-    expect(new Set(inserts.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'deliveries', 'invitations']))
+    expect(new Set(updates.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'contacts', 'users', 'deliveries', 'invitations', 'releases']))
+    expect(new Set(inserts.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'deliveries', 'invitations', 'releases']))
   })
 
   test('makes a transition of its table', () => {

@@ -14,13 +14,17 @@ let run: DeliveryRun
 beforeAll(async () => {
   run = await deliveryRun({ extensions: ['PIPELINING', 'AUTH PLAIN'] })
 })
-afterEach(endWorkers)
-afterAll(() => run.close())
+afterAll(async () => {
+  endWorkers()
+  await run.close()
+})
 beforeEach(() => run.sink.use(() => undefined))
 
 const all = <T>(children: readonly Child[], ask: (child: Child) => Promise<T>): Promise<T[]> => Promise.all(children.map(ask))
 
 describe.each(rounds)('round %i', () => {
+  afterEach(endWorkers)
+
   test.each([['one delivery', 1], ['three deliveries', 3]])(`two workers that race for %s, ${RACES} times: each is sent once, by one of them`, async (_, mails) => {
     const scene = await run.scene()
     const workers = [startWorker(run, scene, { told: true, turns: RACES }), startWorker(run, scene, { told: true, turns: RACES })]
@@ -53,11 +57,6 @@ describe('seats run out under eight workers', { timeout: 60_000 }, () => {
     children = Array.from({ length: WORKERS }, () => startChild('importer.ts', run.databaseUrl, {}))
     await all(children, (child) => child.said('ready'))
   })
-  afterAll(async () => {
-    for (const child of children) child.process.stdin!.end()
-    expect(await all(children, ({ ended }) => ended)).toEqual(children.map(() => 0))
-  })
-
   const seatsTaken = async (acme: Importing): Promise<number> => (await acme.sql<{ count: number }>(`select count(*)::int as count from users u join licenses l on l.id = u.license_id where l.name = 'Full' and u.state = 'active' and u.organization_id = $1`, [acme.organizationId]))[0]!.count
 
   /** An organization with fewer seats than eight files want, and the files received or previewed. */
@@ -109,5 +108,10 @@ describe('seats run out under eight workers', { timeout: 60_000 }, () => {
     expect(await seatsTaken(acme)).toBe(done.length * EACH)
     expect(await acme.contacts(), 'of a refused plan nothing was written').toHaveLength(done.length * EACH)
     await expectSettled(acme, done)
+  })
+
+  test('the processes end in order with their input', async () => {
+    for (const child of children) child.process.stdin!.end()
+    expect(await all(children, ({ ended }) => ended)).toEqual(children.map(() => 0))
   })
 })

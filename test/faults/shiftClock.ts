@@ -6,7 +6,7 @@ const rightNow = RightDate.now
 class ShiftedDate extends RightDate {
   constructor(...given: [] | ConstructorParameters<typeof RightDate>) {
     if (given.length === 0) super(ShiftedDate.now())
-    else super(...(given as ConstructorParameters<typeof RightDate>))
+    else super(...given)
   }
 
   static override now(): number {

@@ -93,10 +93,12 @@ export function startChild(program: string, databaseUrl: string, environment: Re
     if (index < 0) lines.push(line)
     else waiting.splice(index, 1)[0]!.resolve(line)
   })
+  let silent: ((key: string) => Error) | undefined
   const ended = new Promise<string | number>((resolve) =>
     child.once('close', (code, signal) => {
       running.delete(child)
-      for (const { key, reject } of waiting) reject(new Error(`it ended (${signal ?? code}) and never said "${key}":\n${output}`))
+      silent = (key) => new Error(`it ended (${signal ?? code}) and never said "${key}":\n${output}`)
+      for (const { key, reject } of waiting) reject(silent(key))
       resolve(signal ?? code ?? -1)
     }),
   )
@@ -106,6 +108,7 @@ export function startChild(program: string, databaseUrl: string, environment: Re
     said(key) {
       const index = lines.findIndex((line) => key in line)
       if (index >= 0) return Promise.resolve(lines.splice(index, 1)[0]!)
+      if (silent) return Promise.reject(silent(key))
       const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>()
       waiting.push({ key, resolve, reject })
       // Who does not wait for it is not to end of its rejection.

@@ -302,5 +302,8 @@ test('a person whose only role is not invited alone is saved, and the invitation
   expect([fates(report), report.deliveries]).toEqual([{ read: 2, created: 2 }, { owed: 1, scheduled: 0, notOwed: 1 }])
   expect(report.issues).toMatchObject([{ row: 2, column: 'Role', code: 'delivery.not_invitable', severity: 'warning', message: 'The role Authorized Representative alone cannot be invited.' }])
   expect(report.notOwed).toMatchObject([{ reason: 'not_invitable_alone', count: 1 }])
+  const products = await importing(database.current, { products: [{ name: 'WebCenter', autoLink: true, role: 'Authorized Representative' }] })
+  const linked = await products.run(sheet('First Name|Last Name|Email|Role', 'Ada|Lovelace|a@int.test|No role assigned', 'Ben|Okafor|b@int.test|Customer Limited'))
+  expect([codes(linked), linked.deliveries]).toEqual([['delivery.not_invitable 2'], { owed: 1, scheduled: 0, notOwed: 1 }])
   expect(await acme.deliveries()).toMatchObject([{ to: 'b@int.test' }])
 })

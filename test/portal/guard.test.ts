@@ -98,9 +98,22 @@ describe('names', () => {
     await app.close()
   })
 
+  test('without https are those of the loopback address alone, wherever the portal listens', async () => {
+    const open = await buildPortal({ ...parts(), host: '192.0.2.5' })
+    const secured = await buildPortal({ ...parts(), host: '192.0.2.5', publicUrl: 'https://portal.example' })
+    const status = async (app: typeof open, host: string) => (await app.inject({ url: '/acme/sign-in', headers: { host } })).statusCode
+    expect([await status(open, '192.0.2.5:3001'), await status(open, 'localhost:3001'), await status(secured, '192.0.2.5:3001')]).toEqual([421, 200, 200])
+    await open.close()
+    await secured.close()
+  })
+
   test('stand in no link and no redirect: those are relative', async () => {
     const { headers, html } = await portal.browser().get('/notice', { host: '127.0.0.1:9', 'x-forwarded-host': 'evil.example' })
     expect([headers['location'], html]).toEqual(['/', ''])
+    for (const path of ['//evil.example/sign-in', '//sign-in', '/\\\\evil.example/sign-in']) {
+      const { body } = await portal.app.inject({ method: 'POST', url: path, headers: { host: 'localhost', 'content-type': 'application/x-www-form-urlencoded' }, payload: '' })
+      expect(body, path).not.toMatch(/href="[^"]*(?:evil|\/\/)/)
+    }
     expect((await portal.browser().get(`/invitations/${ada.token}`, { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' })).html).not.toContain('evil.example')
   })
 

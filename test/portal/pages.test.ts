@@ -213,6 +213,7 @@ describe('the way in', () => {
 describe('passwords', () => {
   test('are changed only with the one of now, and by a good one', async () => {
     const una = await invite('Una')
+    expect((await portal.browser().get('/.well-known/change-password')).headers['location']).toBe('/password')
     const browser = await signedIn(una)
     await browser.submit('/notice', {})
     const wrong = await browser.submit('/password', { current: 'not it', password: NEXT, repeat: NEXT })

@@ -159,6 +159,22 @@ export const FIXTURES: Record<string, Buffer> = {
     ['E004', 'Wrong', 'Place', 'v4@int.test', null, null, null, null, null, 'Customer Limited;customer limited', 'WebCenter', 'North', null, 'Ministry', 'Celar', 'Approvr', null, 'admin', null],
     ['E005', 'No', 'Customer', 'v5@int.test', null, null, null, null, null, null, null, 'North', null, null, 'Warehouse', 'Approver', null, null, null],
   ]),
+  // What limits a user, in an organization whose departments have no "all"
+  'rejected/lookups.csv': csvOf([
+    [...HEADER, 'System User', 'Department', 'Authorized Lookups'],
+    ['E001', 'All', 'Known', 'l1@int.test', null, null, 'HR', 'Job Code = engineering; JOB_CODE=Sales; payGroup=all'], ['E002', 'Near', 'Misses', 'l2@int.test', null, null, 'HR', 'jobCode=Enginering; pay grup=all'],
+    ['E003', 'Far', 'Off', 'l3@int.test', null, null, 'HR', 'shoe size=nine'], ['E004', 'No', 'Pair', 'l4@int.test', null, null, 'HR', 'Engineering; jobCode='],
+    ['E005', 'No', 'Department', 'l5@int.test', null, null, null, null], ['E006', 'Contact', 'Alone', 'l6@int.test', null, 'no', null, null],
+  ]),
+
+  // Several accounts of one person
+  'accepted/several-accounts.csv': csvOf([
+    [...HEADER, 'Account Kind'], [...ADA, null], [...BEN, 'service representative'], ['E001', 'Ada', 'Lovelace', null, null, 'contact'], [null, 'Ben', 'Okafor', 'BEN@int.test', null, 'employee'], ['E001', 'Ada', 'Lovelace', 'ada@int.test', '612.555.0100', 'Service Rep'],
+  ]),
+  'rejected/several-accounts.csv': csvOf([
+    [...HEADER, 'Account Kind', 'System User'], [...ADA, null, null], ['E001', 'Ada', 'King', 'other@int.test', '6125550199', 'contact', null], ['E001', 'Ada', 'Lovelace', null, null, 'employee', null], ['E001', 'Ada', 'Lovelace', null, null, 'service rep', 'no'],
+    [...BEN, null, null], ['E009', 'Cai', 'Li', 'ben@int.test', null, 'contact', null],
+  ]),
 }
 
 if (import.meta.main) {

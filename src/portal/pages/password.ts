@@ -9,6 +9,9 @@ import { nextStep, signedIn } from '../steps.ts'
 export function passwordRoutes(app: FastifyInstance, parts: PageParts): void {
   const { access, cookies, goTo, page, wake, wordsFor } = parts
 
+  // Where password managers lead people to (W3C, A Well-Known URL for Changing Passwords).
+  app.get('/.well-known/change-password', async (_, reply) => goTo(reply, '/password'))
+
   app.get('/password', async (request, reply) => {
     const user = await signedIn(parts, request, reply)
     return user === null ? reply : show(request, reply, user, [])

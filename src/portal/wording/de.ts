@@ -122,6 +122,5 @@ export const de: Wording = {
     'current.required': () => 'Geben Sie Ihr aktuelles Passwort ein.',
     'password.wrong': () => 'Das ist nicht Ihr aktuelles Passwort.',
     'name.required': () => 'Geben Sie Ihre Benutzerkennung oder E-Mail-Adresse ein.',
-    invalid: () => 'Das kann nicht verwendet werden. Wählen Sie etwas anderes.',
   },
 }

@@ -121,6 +121,5 @@ export const en: Wording = {
     'current.required': () => 'Type your current password.',
     'password.wrong': () => 'This is not your current password.',
     'name.required': () => 'Type your user ID or your email address.',
-    invalid: () => 'This cannot be used. Choose something else.',
   },
 }

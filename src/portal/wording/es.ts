@@ -122,6 +122,5 @@ export const es: Wording = {
     'current.required': () => 'Escriba su contraseña actual.',
     'password.wrong': () => 'Esta no es su contraseña actual.',
     'name.required': () => 'Escriba su identificador de usuario o su correo electrónico.',
-    invalid: () => 'Esto no se puede usar. Elija otra cosa.',
   },
 }

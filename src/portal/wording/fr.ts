@@ -122,6 +122,5 @@ export const fr: Wording = {
     'current.required': () => 'Saisissez votre mot de passe actuel.',
     'password.wrong': () => 'Ce n’est pas votre mot de passe actuel.',
     'name.required': () => 'Saisissez votre identifiant ou votre adresse électronique.',
-    invalid: () => 'Ceci ne peut pas être utilisé. Choisissez autre chose.',
   },
 }

@@ -1,3 +1,5 @@
+import type { ProblemCode } from '../../accounts/accessParts.ts'
+
 /**
  * The sentences of the portal in one language. What changes within a sentence is passed to it; a sentence that is missing is a type error.
  * They are plain text: the pages escape them.
@@ -69,7 +71,8 @@ export type Wording = {
   /** Said once, on the page that follows. */
   notes: Record<Note, string>
   failures: Record<Failure, Told>
-  faults: Record<ProblemCode, (detail: Readonly<Record<string, string>>) => string>
+  /** What is wrong with what was typed; a code that a service adds has no words until it is here. */
+  faults: Record<ProblemCode | FormProblem, (detail: Readonly<Record<string, string>>) => string>
 }
 
 export type Told = { heading: string; text: string }
@@ -78,9 +81,5 @@ export const NOTES = ['registered', 'reset', 'changed', 'signedOut', 'ended', 'c
 export type Note = (typeof NOTES)[number]
 /** stale: a form that was open too long, or sent from elsewhere. */
 export type Failure = 'notFound' | 'stale' | 'unreadable' | 'broken'
-/** What is wrong with what people typed: codes of the services (rules/portalProblems.ts), and those that a form finds out by itself. */
-export type ProblemCode = (typeof PROBLEM_CODES)[number]
-export const PROBLEM_CODES = [
-  'username.required', 'username.invalid', 'username.taken', 'password.required', 'password.too_short', 'password.too_long', 'password.personal', 'password.too_common',
-  'password.same_as_before', 'password.repeat', 'password.wrong', 'password.wait', 'current.required', 'name.required', 'invalid',
-] as const
+/** What a form finds out by itself; the rest is for the services to say. */
+export type FormProblem = 'username.required' | 'password.required' | 'password.repeat' | 'current.required' | 'name.required'

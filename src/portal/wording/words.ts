@@ -2,7 +2,7 @@ import { de } from './de.ts'
 import { en } from './en.ts'
 import { es } from './es.ts'
 import { fr } from './fr.ts'
-import { PROBLEM_CODES, type ProblemCode, type Wording } from './wording.ts'
+import type { Wording } from './wording.ts'
 
 const WORDINGS: Readonly<Record<string, Wording>> = { en, es, fr, de }
 
@@ -18,10 +18,4 @@ export function wordingAccepted(header: string | undefined): Wording {
   })
   const best = asked.filter(({ language, quality }) => quality > 0 && Object.hasOwn(WORDINGS, language)).toSorted((a, b) => b.quality - a.quality || a.order - b.order)[0]
   return best === undefined ? en : WORDINGS[best.language]!
-}
-
-/** The sentence about a problem, whatever its code. */
-export function tellProblem(words: Wording, code: string, detail: Readonly<Record<string, string>> = {}): string {
-  const known = (PROBLEM_CODES as readonly string[]).includes(code) ? (code as ProblemCode) : 'invalid'
-  return words.faults[known](detail)
 }

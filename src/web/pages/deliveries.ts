@@ -28,9 +28,10 @@ export function deliveryRoutes(app: FastifyInstance, { database, page }: PagePar
       purpose: choiceOf(query, 'purpose', DELIVERY_PURPOSES, 'deliveries'),
       to: textOf(query, 'to'),
       import: idOf(query, 'import'),
+      release: idOf(query, 'release'),
     }
     const after = idOf(query, 'after')
-    const filter = { state: chosen.state ?? undefined, purpose: chosen.purpose ?? undefined, importId: chosen.import ?? undefined, to: chosen.to ?? undefined }
+    const filter = { state: chosen.state ?? undefined, purpose: chosen.purpose ?? undefined, importId: chosen.import ?? undefined, releaseId: chosen.release ?? undefined, to: chosen.to ?? undefined }
     const found = await acrossOrganizations(database, { only: chosen.organization, section: 'deliveries' }, async (tx, organization) =>
       (await listDeliveries(tx, { ...filter, after: after ?? undefined, newestFirst: true, limit: SHOWN + 1 })).map((line) => lineView(line, organization)),
     )
@@ -44,6 +45,7 @@ export function deliveryRoutes(app: FastifyInstance, { database, page }: PagePar
       purposes: options(DELIVERY_PURPOSES.map((purpose) => [purpose, purposeName(purpose)] as const), chosen.purpose),
       to: chosen.to ?? '',
       ofImport: chosen.import === null ? null : { id: chosen.import, href: `/imports/${chosen.import}` },
+      ofRelease: chosen.release === null ? null : { id: chosen.release, href: `/releases/${chosen.release}` },
       several: organizations.length > 1,
       lines,
       narrowed,

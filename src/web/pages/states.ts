@@ -1,4 +1,4 @@
-import type { DeliveryPurpose, DeliveryState, ImportState, RowFate } from '../../entities/states.ts'
+import type { DeliveryPurpose, DeliveryState, ImportState, ReleaseState, RowFate } from '../../entities/states.ts'
 import type { Badge, Tone } from '../show.ts'
 
 const IMPORT_TONES: Readonly<Record<ImportState, Tone>> = {
@@ -8,6 +8,8 @@ const IMPORT_TONES: Readonly<Record<ImportState, Tone>> = {
 const DELIVERY_TONES: Readonly<Record<DeliveryState, Tone>> = {
   held: 'warn', scheduled: 'busy', queued: 'busy', sending: 'busy', sent: 'good', failed: 'bad', unknown: 'bad', cancelled: 'quiet', bounced: 'bad',
 }
+
+const RELEASE_TONES: Readonly<Record<ReleaseState, Tone>> = { scheduled: 'warn', running: 'busy', frozen: 'bad', finished: 'good', cancelled: 'quiet' }
 
 const FATE_TONES: Readonly<Record<RowFate, Tone>> = { create: 'good', update: 'busy', unchanged: 'quiet', rejected: 'bad', held: 'warn', blank: 'quiet' }
 
@@ -32,6 +34,9 @@ export const importBadge = ({ state, stalled }: { state: ImportState; stalled: b
 
 /** A delivery's state in a word, with how it looks. */
 export const deliveryBadge = (state: DeliveryState): Badge => ({ text: capitalized(state), tone: DELIVERY_TONES[state] })
+
+/** A release's state in a word, with how it looks. */
+export const releaseBadge = (state: ReleaseState): Badge => ({ text: capitalized(state), tone: RELEASE_TONES[state] })
 
 /** What becomes of a row, in a word, with how it looks. */
 export const fateBadge = (fate: RowFate): Badge => ({ text: FATE_NAMES[fate], tone: FATE_TONES[fate] })
