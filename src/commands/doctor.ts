@@ -88,10 +88,10 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
   if (pause) findings.push({ part: 'mail', state: 'failed', message: `paused: ${pause.reason}`, hint: `It is tried again by itself at ${pause.retryAt.toISOString()}. Check the user and password in SMTP_URL.` })
   for (const { id, key } of await database.fleet((tx) => tx.query<{ id: string; key: string }>('select id, key from fleet.organizations()'))) {
     const [counts] = await database.tenant(id, (tx) =>
-      tx.query<{ unknown: number; failed: number; bounced: number; heldBack: number; waiting: number; running: number }>(
+      tx.query<{ unknown: number; failed: number; bounced: number; heldBack: number; frozen: number; waiting: number; running: number }>(
         `select (select count(*)::int from deliveries where state = 'unknown') as unknown, (select count(*)::int from deliveries where state = 'failed') as failed,
            (select count(*)::int from deliveries where state = 'bounced') as bounced,
-           (select count(*)::int from deliveries where state = 'held' and reason is not null) as "heldBack", (select count(*)::int from imports where state in ('previewed', 'held')) as waiting,
+           (select count(*)::int from deliveries where state = 'held' and reason = 'not_loginable') as "heldBack", (select count(*)::int from releases where state = 'frozen') as frozen, (select count(*)::int from imports where state in ('previewed', 'held')) as waiting,
            (select count(*)::int from imports where state in ('received', 'staging', 'committing')) as running`,
       ),
     )
@@ -100,6 +100,7 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
     tell(counts!.failed, 'a mail that was refused', 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')
     tell(counts!.bounced, 'a mail that came back', 'mails that came back', './muster deliveries list --state bounced says why; mend the address, then ./muster deliveries retry ID')
     tell(counts!.heldBack, `a mail held back: ${OBJECTIONS['not_loginable']}`, `mails held back: ${OBJECTIONS['not_loginable']}`, `./muster users list --organization ${key} --filter loginable=false`)
+    tell(counts!.frozen, 'a release that is frozen', 'releases that are frozen', './muster release list, then ./muster release resume ID or cancel ID')
     if (!worked) tell(counts!.running, 'an import that nobody works at', 'imports that nobody works at', './muster up goes on with what is left')
     tell(counts!.waiting, 'an import that waits for a decision', 'imports that wait for a decision', './muster import list')
   }

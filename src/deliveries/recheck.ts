@@ -10,8 +10,12 @@ const GIVES_ACCESS = `(${ACCESS_PURPOSES.map((purpose) => `'${purpose}'`).join('
  */
 const among = (column: string, words: readonly string[]): string => `case ${column} ${words.map((word) => `when '${word}' then true`).join(' ')} else false end`
 
-/** SQL: whether a user `u` holds one role only, and that is one that cannot be invited alone (spec C11). */
-const NOT_INVITABLE_ALONE = `(select count(distinct r.id) = 1 and bool_and(not r.invitable_alone) from user_roles l join roles r on r.id = l.role_id where l.user_id = u.id)`
+/**
+ * SQL: whether a user `u` holds one role only, and that is one that cannot be invited alone (spec C11). What came along with a product that
+ * everybody is linked to does not count: it says nothing about the person.
+ */
+const NOT_INVITABLE_ALONE = `(select count(distinct r.id) = 1 and bool_and(not r.invitable_alone) from user_roles l join roles r on r.id = l.role_id
+      left join products p on p.id = l.product_id and p.auto_link and p.role_id = l.role_id where l.user_id = u.id and p.id is null)`
 
 /** Why the rest of a release is held: its first wave is looked at first (spec D6). */
 export const FIRST_WAVE = 'first_wave'

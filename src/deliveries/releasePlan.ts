@@ -79,6 +79,11 @@ export async function listReleases(tx: Transaction, { limit, before }: ReleaseFi
 }
 const MAX_ID = '9223372036854775807'
 
+/** Frozen releases, which wait for a person. */
+export function frozenReleases(tx: Transaction): Promise<Pick<ReleaseLine, 'id' | 'name' | 'reason'>[]> {
+  return tx.query(`select id, name, reason from releases where organization_id = $1 and state = 'frozen' order by id`, [tx.organizationId])
+}
+
 /** One release. Throws ReleaseRefused where it is not there. */
 export async function showRelease(tx: Transaction, id: string): Promise<ReleaseLine> {
   const stored = /^\d{1,18}$/.test(id) ? await readReleases(tx, 'r.id = $2', [id], '') : []

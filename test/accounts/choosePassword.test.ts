@@ -107,7 +107,7 @@ describe('changing the password', () => {
   test('done twice at the same moment changes it once', async () => {
     const scene = await accessScene(base.current)
     const { userId } = await scene.person()
-    const answers = await Promise.all([change(scene, userId, { next: `${NEXT}-a` }), change(scene, userId, { next: `${NEXT}-b` })])
+    const answers = await scene.atOnce(userId, [() => change(scene, userId, { next: `${NEXT}-a` }), () => change(scene, userId, { next: `${NEXT}-b` })])
     expect(answers.filter((problems) => problems.length === 0)).toHaveLength(1)
     expect(scene.owed).toHaveLength(1)
   })
@@ -203,7 +203,7 @@ describe('a link to choose a new password', () => {
     const scene = await accessScene(base.current)
     const { userId } = await scene.person()
     const token = await scene.sendReset(userId)
-    const answers = await Promise.all(['a', 'b', 'c'].map((end) => resetPassword(scene.parts, token, `${NEXT}-${end}`)))
+    const answers = await scene.atOnce(userId, ['a', 'b', 'c'].map((end) => () => resetPassword(scene.parts, token, `${NEXT}-${end}`)))
     expect(answers.map(({ is }) => is).toSorted()).toEqual(['done', 'gone', 'gone'])
     expect(scene.owed).toHaveLength(1)
   })

@@ -61,6 +61,16 @@ describe('chosen users', () => {
     )
     expect((await choose()).leftOut).toEqual([{ userId: users[0], username: 'ana1', reason: 'not_invitable_alone' }])
     expect((await choose({ purpose: 'credentials' })).leftOut).toEqual([])
+    // A role that comes along with a product for everybody says nothing about the person; one that was given does.
+    await scene.sql(
+      `with r as (insert into roles (organization_id, name) values ($1, 'Customer Limited') returning id),
+         p as (insert into products (organization_id, name, auto_link, role_id) select $1, 'WebCenter', true, id from r returning id, role_id)
+       insert into user_roles (organization_id, user_id, role_id, product_id) select $1, $2, role_id, id from p`,
+      [scene.organizationId, users[0]],
+    )
+    expect((await choose()).leftOut.map(({ reason }) => reason)).toEqual(['not_invitable_alone'])
+    await scene.sql(`insert into user_roles (organization_id, user_id, role_id) select $1, $2, id from roles where name = 'Customer Limited' and organization_id = $1`, [scene.organizationId, users[0]])
+    expect((await choose()).leftOut).toEqual([])
   })
 
   test('of an organization that uses SSO are all left out, of whatever gives access', async () => {

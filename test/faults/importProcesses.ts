@@ -151,7 +151,8 @@ export async function importWorld(address?: string): Promise<World> {
 }
 
 function startProcess(entry: string, environment: Record<string, string>): Process {
-  const child = spawn(process.execPath, [join(CHECKOUT, entry)], { stdio: ['ignore', 'ignore', 'pipe'], env: environment })
+  // Code is compiled once for all of them: most of their time would go there.
+  const child = spawn(process.execPath, [join(CHECKOUT, entry)], { stdio: ['ignore', 'ignore', 'pipe'], env: { NODE_COMPILE_CACHE: join(runHome(), 'compiled'), ...environment } })
   running.add(child)
   let output = ''
   const lines: Record<string, unknown>[] = []

@@ -38,7 +38,10 @@ async function keys(...args: string[]): Promise<Ran> {
   const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), ended])
   return { status, out, err }
 }
-const codeOf = ({ out }: Ran): unknown => (JSON.parse(out) as { error: { code: string } }).error.code
+function codeOf({ out, err }: Ran): unknown {
+  if (out === '') throw new Error(`nothing was said on standard output, but: ${err}`)
+  return (JSON.parse(out) as { error: { code: string } }).error.code
+}
 
 describe('API keys', { timeout: 60_000 }, () => {
   test('are made, listed and revoked: the key stands alone on standard output, once', async () => {

@@ -7,6 +7,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKey } from '../../src/accounts/apiKeys.ts'
 import { HASH_COST } from '../../src/accounts/passwords.ts'
+import { createRelease, freezeRelease, moveRelease, resumeRelease } from '../../src/deliveries/releases.ts'
 import { Database } from '../../src/entities/database.ts'
 import { DEFAULT_OPTIONS, receiveFile } from '../../src/importers/receive.ts'
 import { migrateQueues, openQueues } from '../../src/jobs/queues.ts'
@@ -28,6 +29,7 @@ const NEXT = 'purple fish walks 7'
 describe.skipIf(skipWithout('chromium'))('onboarding', () => {
   const closing: (() => unknown)[] = []
   let acme: Importing
+  let database: Database
   let sink: Sink
   let portal: RunningPortal
   let browser: Browser
@@ -37,7 +39,7 @@ describe.skipIf(skipWithout('chromium'))('onboarding', () => {
     const own = await testDatabase()
     closing.push(() => own.drop())
     await migrateQueues(own.url)
-    const database = new Database(own.url, { maxConnections: 20 })
+    database = new Database(own.url, { maxConnections: 20 })
     closing.push(() => database.close())
     const queues = openQueues({ databaseUrl: own.url, redisUrl: null, onError: () => undefined })
     closing.push(() => queues.close())
@@ -174,6 +176,36 @@ describe.skipIf(skipWithout('chromium'))('onboarding', () => {
     expect((await again.goto(match[0]))!.status()).toBe(410)
     await again.getByRole('link', { name: 'Send me a new link' }).click()
     await heading(again, 'Forgot your password?')
+  })
+
+  test('released: nothing leaves before the date or while frozen; moved to now it leaves, and the mailed password signs in', async () => {
+    const tenant = database.tenant.bind(database, acme.organizationId)
+    await acme.run('First Name,Last Name,Email,Delivery\nDee,Held,dee@int.test,credentials\nEli,Held,eli@int.test,credentials\n')
+    const chosen = (await acme.users()).filter(({ email }) => ['dee@int.test', 'eli@int.test'].includes(email!))
+    const mails = async () => (await acme.deliveries()).filter(({ userId }) => chosen.some(({ id }) => id === userId)).map(({ state }) => state)
+    expect(await mails()).toEqual(['held', 'held'])
+    const wish = { name: 'go-live', purpose: 'credentials', sendAt: new Date('2199-12-01T14:00:00Z'), ratePerMinute: 600, firstWave: 0, restAfterMinutes: 15, operator: 'operations' } as const
+    const { id } = await tenant((tx) => createRelease(tx, { ...wish, userIds: chosen.map((line) => line.id) }))
+    expect(await mails()).toEqual(['scheduled', 'scheduled'])
+    await tenant((tx) => freezeRelease(tx, id, 'operations'))
+    expect(await mails()).toEqual(['held', 'held'])
+    await tenant((tx) => moveRelease(tx, id, new Date('2020-12-01T14:00:00Z'), 'operations').then(() => freezeRelease(tx, id, 'operations')))
+    expect(await mails()).toEqual(['held', 'held'])
+    expect(sink.messages.filter(({ to }) => to.includes('dee@int.test') || to.includes('eli@int.test'))).toEqual([])
+
+    await tenant((tx) => resumeRelease(tx, id, 'operations'))
+    const { match } = await mailTo('dee@int.test', /Password[^\S\n]*:?\s+(\S+)/)
+    await mailTo('eli@int.test', /Password/)
+    expect(sink.messages.filter(({ to }) => to.includes('dee@int.test'))).toHaveLength(1)
+    expect(await isRight('dee.held', match[1]!)).toMatchObject({ status: 200, body: { right: true, mustChangePassword: true } })
+    const page = await openPage()
+    await page.goto('/acme/sign-in')
+    await fill(page, { 'User ID': 'dee.held', Password: match[1]! }, 'Sign in')
+    await heading(page, 'Choose your own password')
+    await fill(page, { 'Current password': match[1]!, 'New password': NEXT, 'Repeat the password': NEXT }, 'Change password')
+    await heading(page, 'Before you begin')
+    await fill(page, {}, 'I accept')
+    await heading(page, 'You are all set, Dee')
   })
 
   test('expired: the link says so, whom to ask, and lets nobody in', async () => {

@@ -68,7 +68,7 @@ describe('operators and their users', { timeout: 120_000 }, () => {
     expect([wrong.status, wrong.json]).toMatchObject([64, { error: { code: 'usage.selection' } }])
     const refused = await Promise.all([users('deactivate', '--filter', 'shoe=1', '--json'), users('set', '--all', '--profile', 'Managr', '--json'), users('deactivate', '--id', '999', '--json'), users('deactivate', '--users', 'no-such.txt', '--json')])
     expect(refused.map(({ status, json }) => [status, (json['error'] as Json)['code']])).toEqual([[1, 'filter.unknown'], [1, 'profile.unknown'], [1, 'users.nobody'], [1, 'file.not_found']])
-    expect(refused[1]!.json).toMatchObject({ error: { hint: 'Did you mean Manager?' } })
+    expect(refused[1].json).toMatchObject({ error: { hint: 'Did you mean Manager?' } })
     expect((await users('set', '--all', '--yes')).status).toBe(64)
   })
 

@@ -39,6 +39,8 @@ export type AccessScene = Scene & {
   sendReset(userId: string, options?: { epoch?: number; expiresAt?: string }): Promise<string>
   /** Ends the windows of all throttles. */
   endWindows(): Promise<void>
+  /** Starts everything while the user's row is locked, and lets it go when all of them wait for a lock: they meet where they write. */
+  atOnce<T>(userId: string, works: readonly (() => Promise<T>)[]): Promise<T[]>
 }
 
 let scenes = 0
@@ -83,6 +85,22 @@ export async function accessScene(database: Database, { settings = {}, hashCost 
       const token = newToken(randomBytes)
       await sql(`insert into password_resets (organization_id, user_id, epoch, token_hash, expires_at) values ($1, $2, $3, $4, ${expiresAt})`, [organizationId, userId, epoch, hashToken(token)])
       return token
+    },
+    async atOnce(userId, works) {
+      const client = await database.pool.connect()
+      try {
+        await client.query('begin')
+        await client.query('select from users where id = $1 for update', [userId])
+        const all = Promise.all(works.map((work) => work()))
+        for (let waiting = 0; waiting < works.length; ) {
+          const { rows } = await client.query<{ n: number }>(`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
+          waiting = rows[0]!.n
+        }
+        await client.query('commit')
+        return await all
+      } finally {
+        client.release()
+      }
     },
     async endWindows() {
       await sql(`update throttles set ends_at = now() - interval '1 second'`)

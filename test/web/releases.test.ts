@@ -70,6 +70,9 @@ describe('a release under way', () => {
     const id = await release(4)
     await within((tx) => freezeRelease(tx, id, 'muster', 'first_wave: 5 of 10 failed, came back or are unknown'))
     expect((await opened.get(`/releases/${id}`)).text).toContain('It froze itself over its first wave (5 of 10 failed, came back or are unknown).')
+    const overview = await opened.get('/')
+    expect(overview.text).toContain('is frozen Too much of its first wave failed: the rest does not follow by itself.')
+    expect(overview.html).toContain(`href="/releases/${id}"`)
   })
 })
 

@@ -1,4 +1,5 @@
 import type { ShownPause } from '../../deliveries/pause.ts'
+import type { ReleaseLine } from '../../deliveries/releasePlan.ts'
 import type { DeliveryState } from '../../entities/states.ts'
 import type { StoredImport } from '../../importers/importReport.ts'
 import type { SeenWorker } from '../../jobs/seenWorkers.ts'
@@ -11,7 +12,7 @@ import type { Note } from './importNotes.ts'
 
 export type Looked = {
   /** Imports newest first. */
-  organizations: { organization: Organization; answer: { imports: StoredImport[]; deliveries: Partial<Record<DeliveryState, number>> } }[]
+  organizations: { organization: Organization; answer: { imports: StoredImport[]; deliveries: Partial<Record<DeliveryState, number>>; frozen: Pick<ReleaseLine, 'id' | 'name' | 'reason'>[] } }[]
   workers: SeenWorker[]
   pause: ShownPause | null
   /** The database's clock. */
@@ -30,7 +31,7 @@ export function attention(looked: Looked): Note[] {
   return [
     ...installationNotes(looked),
     ...looked.organizations.flatMap(({ organization, answer }) =>
-      [...deliveryNotes(organization, answer.deliveries), ...importNotes(answer.imports, looked.now)].map((note) => (several ? { ...note, heading: `${organization.name}: ${note.heading}` } : note)),
+      [...releaseNotes(answer.frozen), ...deliveryNotes(organization, answer.deliveries), ...importNotes(answer.imports, looked.now)].map((note) => (several ? { ...note, heading: `${organization.name}: ${note.heading}` } : note)),
     ),
   ]
 }
@@ -45,6 +46,13 @@ function installationNotes({ workers, pause, zone }: Looked): Note[] {
     notes.push(note('bad', 'All mail is paused: the mail server refuses the login', `It says: ${pause.reason} Paused since ${since}; tried again at ${retry}. Look at user and password in SMTP_URL.`, ['./muster doctor']))
   }
   return notes
+}
+
+function releaseNotes(frozen: readonly Pick<ReleaseLine, 'id' | 'name' | 'reason'>[]): Note[] {
+  return frozen.map(({ id, name, reason }) => {
+    const told = reason === null ? 'Somebody froze it: nothing of it leaves.' : 'Too much of its first wave failed: the rest does not follow by itself.'
+    return note(reason === null ? 'warn' : 'bad', `${name} is frozen`, told, [`./muster release resume ${id}`, `./muster release cancel ${id}`], `/releases/${id}`)
+  })
 }
 
 function deliveryNotes({ key }: Organization, counts: Partial<Record<DeliveryState, number>>): Note[] {

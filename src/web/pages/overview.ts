@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { countDeliveries } from '../../deliveries/list.ts'
 import { readSmtpPause } from '../../deliveries/pause.ts'
+import { frozenReleases } from '../../deliveries/releasePlan.ts'
 import { DELIVERY_STATES, type DeliveryState } from '../../entities/states.ts'
 import { listImports } from '../../importers/importReport.ts'
 import { seenWorkers } from '../../jobs/seenWorkers.ts'
@@ -31,7 +32,7 @@ async function overview({ database, readCounts }: PageParts) {
     const imports = await listImports(tx, LOOKED_AT)
     const lines = []
     for (const stored of imports.slice(0, SHOWN)) lines.push(await importLine(tx, stored, organization))
-    return { imports, lines, deliveries: await countDeliveries(tx) }
+    return { imports, lines, deliveries: await countDeliveries(tx), frozen: await frozenReleases(tx) }
   })
   const lines = organizations.flatMap(({ answer }) => answer.lines).sort((a, b) => Number(BigInt(b.id) - BigInt(a.id)))
   const counted = (state: DeliveryState): number => organizations.reduce((sum, { answer }) => sum + (answer.deliveries[state] ?? 0), 0)
