@@ -74,7 +74,7 @@ export async function claimDue(tx: Transaction, options: ClaimOptions): Promise<
   const token = randomUUID()
   const rows = await claimRows(tx, token, paces, plan.instants.map(({ length }) => length), options)
   const fit = rows.filter(({ state }) => state === 'queued')
-  const instants = await takeFor(tx, paces, fit, options.limit)
+  const instants = await takeFor(tx, paces, fit)
   const { now, paused: _, ...facts } = organization
   const elapsed = performance.now() - readAt
   const claimed = fit.map((row): Claimed => ({
@@ -91,7 +91,7 @@ export async function claimDue(tx: Transaction, options: ClaimOptions): Promise<
     person: row.userId === null ? null : { firstName: row.firstName!, lastName: row.lastName!, username: row.username!, passwordChosenAt: row.passwordChosenAt },
     organization: facts,
     claimedAt: now,
-    waitMs: Math.max((instants.get(row.id) ?? 0) - paces.now - elapsed, 0),
+    waitMs: Math.max((instants.get(row.id) ?? paces.now) - paces.now - elapsed, 0),
   }))
   const refused = rows.flatMap(({ id, state, reason }) => (state === 'queued' ? [] : [{ id, state, reason: reason! }]))
   return {
@@ -103,10 +103,11 @@ export async function claimDue(tx: Transaction, options: ClaimOptions): Promise<
 }
 
 /** Gives the mails that leave their instants, and moves the queues on; by id, in milliseconds since 1970. */
-async function takeFor(tx: Transaction, paces: OpenedPaces, rows: readonly ClaimRow[], limit: number): Promise<Map<string, number>> {
+async function takeFor(tx: Transaction, paces: OpenedPaces, rows: readonly ClaimRow[]): Promise<Map<string, number>> {
   const paced = rows.filter(({ purpose }) => !PROMPT.includes(purpose))
   const byStream = paces.streams.map(({ release }) => paced.filter(({ releaseId }) => releaseId === release))
-  const taken = allot({ ...paces, streams: paces.streams.map((stream, index) => ({ ...stream, due: byStream[index]!.length })), limit })
+  // Each gets one, however far ahead: fewer mails than were planned may take their turns in another order.
+  const taken = allot({ ...paces, streams: paces.streams.map((stream, index) => ({ ...stream, due: byStream[index]!.length })), limit: paced.length, aheadMs: Number.POSITIVE_INFINITY })
   await takeInstants(tx, paces, taken)
   return new Map(byStream.flatMap((mails, index) => mails.map(({ id }, place) => [id, taken.instants[index]![place]!] as const)))
 }

@@ -92,6 +92,8 @@ type Line = {
   /** Called when the connection breaks while something is under way on it. */
   onLoss: ((reason: string) => void) | null
   idle: NodeJS.Timeout | null
+  /** The connection has ended; it says so once. */
+  ended: boolean
   dead: boolean
 }
 type Opened = { line: Line } | { failure: Extract<Outcome, { is: 'loginRefused' | 'unreachable' }> }
@@ -222,7 +224,7 @@ export class Mailer {
   #open(): Promise<Opened> {
     return new Promise((resolve) => {
       const connection = new SMTPConnection(this.#options)
-      const line: Line = { connection, messages: 0, onLoss: null, idle: null, dead: false }
+      const line: Line = { connection, messages: 0, onLoss: null, idle: null, ended: false, dead: false }
       let deadline: NodeJS.Timeout | undefined
       const settle = (opened: Opened) => {
         clearTimeout(deadline)
@@ -242,7 +244,10 @@ export class Mailer {
       }
       connection.on('error', (error: SmtpError) => lost(wordsOf(error)))
       // nodemailer may close the connection first and tell the server's words right after; those say more.
-      connection.once('end', () => setImmediate(lost, 'connection closed'))
+      connection.once('end', () => {
+        line.ended = true
+        setImmediate(lost, 'connection closed')
+      })
       connection.connect((error) => {
         if (error) return fail(wordsOf(error))
         if (this.#login === null) return settle({ line })
@@ -281,6 +286,10 @@ export class Mailer {
 
   /** Says goodbye and forgets the connection; resolves when it has ended. A server that does not answer is cut off. */
   #quit(line: Line): Promise<void> {
+    if (line.ended) {
+      this.#forget(line)
+      return Promise.resolve()
+    }
     return new Promise((resolve) => {
       const patience = setTimeout(() => line.connection.close(), GOODBYE_MS)
       line.connection.once('end', () => {

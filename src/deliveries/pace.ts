@@ -38,8 +38,9 @@ export type Allotted = {
  * at the same instant take turns, so that a large release leaves room for single mails. Instants that nobody used are gone; nothing is ever faster. Pure.
  * @param now the database's clock, in milliseconds since 1970
  * @param limit mails at most
+ * @param aheadMs no instant lies further ahead of now than this
  */
-export function allot({ streams, organization, now, limit }: { streams: readonly Stream[]; organization: Pace; now: number; limit: number }): Allotted {
+export function allot({ streams, organization, now, limit, aheadMs = AHEAD_MS }: { streams: readonly Stream[]; organization: Pace; now: number; limit: number; aheadMs?: number }): Allotted {
   const streamsNextAt = streams.map(({ nextAt }) => Math.max(nextAt, now))
   const instants: number[][] = streams.map(() => [])
   let organizationNextAt = Math.max(organization.nextAt, now)
@@ -49,7 +50,7 @@ export function allot({ streams, organization, now, limit }: { streams: readonly
     const soonest = firstInTurn(streams, instants, streamsNextAt, organizationNextAt, turn)
     if (soonest === null) break
     const { index, at } = soonest
-    if (at > now + AHEAD_MS) return { instants, streamsNextAt, organizationNextAt, nextInMs: Math.max(at - AHEAD_MS / 2 - now, 0) }
+    if (at > now + aheadMs) return { instants, streamsNextAt, organizationNextAt, nextInMs: Math.max(at - aheadMs / 2 - now, 0) }
     instants[index]!.push(at)
     streamsNextAt[index] = at + (streams[index]!.gapMs ?? 0)
     organizationNextAt = organization.gapMs === null ? organizationNextAt : at + organization.gapMs

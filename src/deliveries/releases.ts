@@ -124,22 +124,31 @@ const DONE = { begin: 'begun', move: 'moved', freeze: 'frozen', resume: 'resumed
 /** There is no release of this id. */
 export const unknownRelease = (id: string): ReleaseRefused => new ReleaseRefused('release.unknown_id', `There is no release ${JSON.stringify(id)}.`, './muster release list shows those there are.')
 
+/** Whether it was its first wave that froze it. */
+const frozeItself = ({ reason }: Locked): boolean => reason?.startsWith(FIRST_WAVE) === true
+
 /** Mails of release $1 that somebody may still take back, locked in the order of their ids, as everybody does. */
 const open = (states: string, more = ''): string => `with open as (select id from deliveries where release_id = $1 and state in (${states}) ${more} order by id for no key update)`
 
 /**
  * Gives a release another date; what was frozen goes on, too. Mails not sent yet get the date; those that a worker has in its hands fall
- * at the fence, as their date is to come. Of a release that is under way what has left has left.
+ * at the fence, as their date is to come. Of a release that is under way what has left has left. One that froze itself over its first
+ * wave goes on as a whole: whoever moves it has looked.
  * @param sendAt one that has passed: at once
  */
 export async function moveRelease(tx: Transaction, id: string, sendAt: Date, operator: string): Promise<Changed> {
   const release = await lockFor(tx, id, 'move')
-  await tx.run(`update releases set state = 'scheduled', send_at = greatest($2::timestamptz, now()), reason = null, updated_at = now() where id = $1`, [id, sendAt])
+  const overridden = frozeItself(release)
+  await tx.run(
+    `update releases set state = 'scheduled', send_at = greatest($2::timestamptz, now()), reason = null, updated_at = now(),
+       rest_released_at = case when $3 then now() else rest_released_at end where id = $1`,
+    [id, sendAt, overridden],
+  )
   const moved = await tx.run(
-    `${open(`'scheduled', 'held'`, `and (state = 'scheduled' or reason = 'release_frozen')`)}
+    `${open(`'scheduled', 'held'`, `and (state = 'scheduled' or reason = 'release_frozen' or $2 and reason = '${FIRST_WAVE}')`)}
      update deliveries d set state = 'scheduled', send_at = r.send_at, reason = null, updated_at = now()
      from open, releases r where d.id = open.id and r.id = $1 and d.state in ('scheduled', 'held')`,
-    [id],
+    [id, overridden],
   )
   const waiting = await tx.run(
     `${open(`'held'`, `and reason = '${FIRST_WAVE}'`)}
@@ -178,7 +187,7 @@ export async function freezeRelease(tx: Transaction, id: string, operator: strin
 export async function resumeRelease(tx: Transaction, id: string, operator: string): Promise<Changed> {
   const release = await lockFor(tx, id, 'resume')
   if (release.state !== 'frozen') return { id, state: release.state, changed: false, mails: 0 }
-  const overridden = release.reason?.startsWith(FIRST_WAVE) === true
+  const overridden = frozeItself(release)
   const inWave = release.firstWave > 0 && release.restReleasedAt === null
   await tx.run(
     `update releases set state = 'scheduled', reason = null, updated_at = now(), rest_released_at = case when $2 then now() else rest_released_at end,

@@ -240,15 +240,15 @@ describe('the rate of an organization (D6)', () => {
     const scene = await run.scene({ settings: { mail: { from: 'a@acme.example', ratePerMinute: 1200 } } })
     await scene.owe(30)
     const leaving: number[] = []
+    const begun = performance.now()
     run.sink.use(({ stage }) => {
       if (stage === 'mail') leaving.push(performance.now())
       return undefined
     })
     const reports = await Promise.all([run.send(scene), run.send(scene), run.send(scene)])
     expect(reports.reduce((sum, { sent }) => sum + sent, 0)).toBe(30)
-    // 30 mails, 50 ms apart.
-    expect(leaving.at(-1)! - leaving[0]!).toBeGreaterThan(29 * 50 - 100)
-    for (let index = 10; index < leaving.length; index++) expect(leaving[index]! - leaving[index - 10]!).toBeGreaterThan(10 * 50 - 100)
+    // 30 mails, 50 ms apart: on a busy machine one may be late, none is early.
+    leaving.forEach((at, index) => expect(at).toBeGreaterThan(begun + index * 50 - 1))
   })
 
   test('does not make a turn longer than it may be', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { showRelease } from '../../src/deliveries/releasePlan.ts'
 import { releaseHeld } from '../../src/deliveries/release.ts'
-import { createRelease, freezeRelease, resumeRelease, type ReleaseWish } from '../../src/deliveries/releases.ts'
+import { createRelease, freezeRelease, moveRelease, resumeRelease, type ReleaseWish } from '../../src/deliveries/releases.ts'
 import { judgeWave, readWave, sweepReleases, type Wave } from '../../src/deliveries/waves.ts'
 import type { Transaction } from '../../src/entities/database.ts'
 import { sweepOnce } from '../../src/jobs/sweep.ts'
@@ -100,6 +100,19 @@ describe('a first wave', () => {
     await sweep(scene)
     expect(await run.send(scene)).toMatchObject({ sent: 20 })
     expect(await sweep(scene)).toMatchObject({ frozen: [], finished: [id] })
+  })
+
+  test('that is in trouble, moved, leaves with the rest on the new date, and does not freeze again', async () => {
+    const scene = await run.scene()
+    refuse(1)
+    const id = await begun(scene, 10, 3)
+    await run.send(scene)
+    expect(await sweep(scene)).toMatchObject({ frozen: [{ id }] })
+    run.sink.use(() => undefined)
+    await within(scene, (tx) => moveRelease(tx, id, new Date(0), 'olga'))
+    expect(await sweep(scene)).toMatchObject({ begun: [id], frozen: [] })
+    expect(await run.send(scene)).toMatchObject({ sent: 7 })
+    expect(await sweep(scene)).toMatchObject({ finished: [id] })
   })
 
   test('frozen by somebody goes on as a wave, and the wait for the rest begins anew', async () => {

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { DeliveryPurpose } from '../../src/entities/states.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
-import { endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker, states, wireTo } from './workers.ts'
+import { beginMails, endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker, states, wireTo } from './workers.ts'
 
 /**
  * Faults 6 to 12 and 18 for mail, with processes that are really killed, stopped, blocked and cut off. Of fault 7: nothing of a message
@@ -9,7 +8,6 @@ import { endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker,
  * byte on the dot may have left with it, as both are given to the system at once: then it is unknown, whatever the server has seen.
  */
 const REPEATS = Number(process.env['MUSTER_FAULT_REPEATS'] ?? 1)
-const PURPOSES: DeliveryPurpose[] = ['invitation', 'credentials']
 const PEOPLE = 4
 
 let run: DeliveryRun
@@ -19,9 +17,6 @@ beforeAll(async () => {
 afterEach(endWorkers)
 afterAll(() => run.close())
 beforeEach(() => run.sink.use(() => undefined))
-
-/** Every deed is done so many times, in turn for each purpose. */
-const rounds = Array.from({ length: REPEATS * PURPOSES.length }, (_, index) => ({ round: index + 1, purpose: PURPOSES[index % PURPOSES.length]! }))
 
 /** The first time that the sink comes to a stage: waits there until `go on` is called. */
 function holdAt(stage: 'data' | 'body' | 'end') {
@@ -38,11 +33,8 @@ function holdAt(stage: 'data' | 'body' | 'end') {
   return { reached: reached.promise, goOn: goOn.resolve }
 }
 
-describe.each(rounds)('round $round, $purpose', ({ purpose }) => {
-  const begin = async (people = PEOPLE) => {
-    const scene = await run.scene()
-    return { scene, ids: await scene.owe(people, { purpose }) }
-  }
+describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %i', (round) => {
+  const begin = (people = PEOPLE) => beginMails(run, round, people)
 
   test.each([
     ['6: kill -9 after the attempt is recorded, before connecting', 'deliver.claimed'],

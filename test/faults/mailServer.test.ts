@@ -1,15 +1,13 @@
 /** Faults 19 to 25: what a mail server may answer, or not, to worker processes; what is waited for is the table, the sink and the process. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { resolve } from '../../src/deliveries/release.ts'
-import type { DeliveryPurpose } from '../../src/entities/states.ts'
 import { sweepDeliveries } from '../../src/jobs/deliver.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
 import type { Answer, Stage } from '../support/smtpSink.ts'
-import { bodiesOf, endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker, states, SEEDED } from './workers.ts'
+import { beginMails, bodiesOf, endWorkers, expectInvariants, healthyWorker, leasesRunOut, startWorker, states, SEEDED } from './workers.ts'
 
 const REPEATS = Number(process.env['MUSTER_FAULT_REPEATS'] ?? 1)
-const PURPOSES: DeliveryPurpose[] = ['invitation', 'credentials']
 const PEOPLE = 3
 
 let run: DeliveryRun
@@ -26,11 +24,8 @@ const pausesRunOut = (scene: Scene) => scene.sql(`update deliveries set send_at 
 const bodies = (ids: readonly string[]) => ids.map((id) => bodiesOf(run, id).length)
 const each = <T>(value: T): T[] => Array.from({ length: PEOPLE }, () => value)
 
-describe.each(Array.from({ length: REPEATS }, (_, index) => ({ round: index + 1, purpose: PURPOSES[index % PURPOSES.length]! })))('round $round', ({ purpose }) => {
-  const begin = async (people = PEOPLE) => {
-    const scene = await run.scene()
-    return { scene, ids: await scene.owe(people, { purpose }) }
-  }
+describe.each(Array.from({ length: REPEATS }, (_, index) => index + 1))('round %i', (round) => {
+  const begin = (people = PEOPLE) => beginMails(run, round, people)
 
   test.each<[string, Stage, Answer, string, number]>([
     ['19: 421 at MAIL', 'mail', { raw: '421 4.3.2 too many connections\r\n', next: 'close' }, '421 4.3.2 too many connections', 0],

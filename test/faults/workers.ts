@@ -120,6 +120,21 @@ export function startChild(program: string, databaseUrl: string, environment: Re
   }
 }
 
+let begun = { round: 0, scenes: 0 }
+
+/**
+ * An organization with so many people who are owed invitations and credentials in turn; ids in the order in which they leave. One alone is
+ * owed the one or the other from test to test, and the other way around in the next round.
+ */
+export async function beginMails(run: DeliveryRun, round: number, people: number): Promise<{ scene: Scene; ids: string[] }> {
+  const scene = await run.scene()
+  const ids: string[] = []
+  if (begun.round !== round) begun = { round, scenes: 0 }
+  const first = round + begun.scenes++
+  for (let index = 0; index < people; index++) ids.push(...(await scene.owe(1, { purpose: (first + index) % 2 === 0 ? 'invitation' : 'credentials' })))
+  return { scene, ids }
+}
+
 /** A worker that nothing happens to, from start to end; gives its report. */
 export async function healthyWorker(run: DeliveryRun, scene: Looked, options: WorkerOptions = {}): Promise<Record<string, unknown>> {
   const worker = startWorker(run, scene, options)

@@ -9,6 +9,7 @@ import { createKey } from '../../src/accounts/apiKeys.ts'
 import { HASH_COST } from '../../src/accounts/passwords.ts'
 import { createRelease, freezeRelease, moveRelease, resumeRelease } from '../../src/deliveries/releases.ts'
 import { Database } from '../../src/entities/database.ts'
+import type { Transaction } from '../../src/entities/database.ts'
 import { DEFAULT_OPTIONS, receiveFile } from '../../src/importers/receive.ts'
 import { migrateQueues, openQueues } from '../../src/jobs/queues.ts'
 import { startScheduler } from '../../src/jobs/startScheduler.ts'
@@ -179,7 +180,7 @@ describe.skipIf(skipWithout('chromium'))('onboarding', () => {
   })
 
   test('released: nothing leaves before the date or while frozen; moved to now it leaves, and the mailed password signs in', async () => {
-    const tenant = database.tenant.bind(database, acme.organizationId)
+    const tenant = <T>(work: (tx: Transaction) => Promise<T>) => database.tenant(acme.organizationId, work)
     await acme.run('First Name,Last Name,Email,Delivery\nDee,Held,dee@int.test,credentials\nEli,Held,eli@int.test,credentials\n')
     const chosen = (await acme.users()).filter(({ email }) => ['dee@int.test', 'eli@int.test'].includes(email!))
     const mails = async () => (await acme.deliveries()).filter(({ userId }) => chosen.some(({ id }) => id === userId)).map(({ state }) => state)

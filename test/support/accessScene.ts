@@ -93,8 +93,9 @@ export async function accessScene(database: Database, { settings = {}, hashCost 
         await client.query('select from users where id = $1 for update', [userId])
         const all = Promise.all(works.map((work) => work()))
         for (let waiting = 0; waiting < works.length; ) {
-          const { rows } = await client.query<{ n: number }>(`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
-          waiting = rows[0]!.n
+          // Not by the client that holds the row: within a transaction the activity is told as it was first seen.
+          const [row] = await sql<{ n: number }>(`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
+          waiting = row!.n
         }
         await client.query('commit')
         return await all
