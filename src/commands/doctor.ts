@@ -98,7 +98,7 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
     const tell = (some: number, one: string, many: string, hint: string): void => void (some > 0 && findings.push({ part: key, state: 'attention', message: some === 1 ? one : `${number(some)} ${many}`, hint }))
     tell(counts!.unknown, 'a mail whose end nobody knows', 'mails whose end nobody knows', './muster deliveries list --state unknown, then ./muster deliveries resolve ID --as sent or not-sent')
     tell(counts!.failed, 'a mail that was refused', 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')
-    tell(counts!.bounced, 'a mail that came back', 'mails that came back', './muster deliveries list --state bounced says why; mend the address, then ./muster deliveries retry ID')
+    tell(counts!.bounced, 'a mail that came back', 'mails that came back', './muster deliveries list --state bounced, mend the address, then ./muster deliveries retry ID')
     tell(counts!.heldBack, `a mail held back: ${OBJECTIONS['not_loginable']}`, `mails held back: ${OBJECTIONS['not_loginable']}`, `./muster users list --organization ${key} --filter loginable=false`)
     tell(counts!.frozen, 'a release that is frozen', 'releases that are frozen', './muster release list, then ./muster release resume ID or cancel ID')
     if (!worked) tell(counts!.running, 'an import that nobody works at', 'imports that nobody works at', './muster up goes on with what is left')

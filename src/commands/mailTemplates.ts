@@ -25,7 +25,7 @@ class TemplateInvalid extends CommandRefused {
   readonly problems: readonly TemplateProblem[]
   constructor(purpose: DeliveryPurpose, problems: readonly TemplateProblem[]) {
     const lines = problems.map(({ part, line, message }) => `  ${part}.hbs, line ${line}: ${message}`)
-    super('template.invalid', `The template cannot be published; it has ${count(problems.length, 'problem')}:\n${lines.join('\n')}`, `./muster mail variables ${purpose} lists what it can use. docs/mail-templates.md says more.`)
+    super('template.invalid', `The template cannot be published; it has ${count(problems.length, 'problem')}:\n${lines.join('\n')}`, `What it can use: ./muster mail variables ${purpose}`)
     this.problems = problems
   }
 }

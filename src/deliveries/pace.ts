@@ -84,9 +84,10 @@ export async function openPaces(tx: Transaction, { ratePerMinute, limit, purpose
     `select null::bigint as release, null::int as rate, count(*)::int as due from (
        select from deliveries d where d.organization_id = $1 and d.state = 'scheduled' and d.release_id is null and d.send_at <= now() and d.purpose = any ($2::text[]) limit $3) as alone
      union all
-     select r.id, r.rate_per_minute, (select count(*)::int from (
-       select from deliveries d where d.release_id = r.id and d.state = 'scheduled' and d.send_at <= now() and d.purpose = any ($2::text[]) limit $3) as its)
-     from releases r where r.organization_id = $1 and exists (select from deliveries d where d.release_id = r.id and d.state = 'scheduled' and d.send_at <= now())`,
+     select r.id, r.rate_per_minute, its.due from releases r cross join lateral (
+       select count(*)::int as due from (
+         select from deliveries d where d.release_id = r.id and d.state = 'scheduled' and d.send_at <= now() and d.purpose = any ($2::text[]) limit $3) as counted) its
+     where r.organization_id = $1 and its.due > 0`,
     [tx.organizationId, [...purposes], limit],
   )
   const paced = found.filter(({ release, rate }) => release !== null && rate !== null).map(({ release }) => release!)

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { addressOf, AddressRefused, buildMessage, Mailer, type Deadlines, type Outcome } from '../../src/deliveries/mailer.ts'
 import { startSink, type Answer, type Sink, type SinkOptions, type Stage } from '../support/smtpSink.ts'
@@ -244,6 +245,15 @@ describe('the connections', () => {
     const { sink, mailer } = await sinkAnd()
     for (let sent = 0; sent < 101; sent++) await send(mailer)
     expect(sink.connections).toBe(2)
+  })
+
+  test('that the server is ending at this very moment do not keep the mailer from closing', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { mailer } = await sinkAnd({ script: answering('end', { raw: '250 ok\r\n', next: 'close' }) })
+      expect((await send(mailer)).is).toBe('accepted')
+      for (let left = turns; left > 0; left--) await turn()
+      await mailer.close()
+    }
   })
 
   test('are ended politely, and by force where the server does not answer', async () => {
