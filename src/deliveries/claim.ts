@@ -31,11 +31,6 @@ export type Claim = {
 /** Somebody sits before a screen and waits for these: no rate holds them up, and they do not wait behind others. */
 const PROMPT: readonly DeliveryPurpose[] = ['passwordReset', 'passwordChanged', 'welcome']
 
-/**
- * So many of the mails that came due last are looked through for prompt ones. One that is older than these has its turn in order.
- */
-const PROMPT_SEEN = 200
-
 type OrganizationRow = { id: string; key: string; name: string; timeZone: string; language: string; settings: Settings; support: SupportContact | null; ownTemplates: OwnVersion[]; now: Date; paused: boolean }
 type ClaimRow = {
   id: string
@@ -134,18 +129,15 @@ async function claimRows(tx: Transaction, token: string, { streams }: OpenedPace
     name: 'claim-deliveries',
     text: `
       with prompt as (
-        select d.id from deliveries d where d.state = 'scheduled' and d.id in (
-          select n.id from (
-            select d.id, d.purpose from deliveries d
-            where d.organization_id = $7 and d.state = 'scheduled' and d.release_id is null and d.send_at <= now() order by d.send_at desc, d.id desc limit ${PROMPT_SEEN}) n
-          where n.purpose = any ($8::text[]) and n.purpose = any ($5::text[]))
-        order by d.id limit $9 for update skip locked
+        select d.id from deliveries d
+        where d.organization_id = $7 and d.state = 'scheduled' and d.purpose in (${PROMPT.map((purpose) => `'${purpose}'`).join(', ')}) and d.send_at <= now() and d.purpose = any ($5::text[])
+        order by d.send_at, d.id limit $8 for update skip locked
       ), alone as (
         select d.id from deliveries d
         where d.organization_id = $7 and d.state = 'scheduled' and d.release_id is null and d.send_at <= now() and d.purpose = any ($5::text[])
         order by d.send_at, d.id limit $1 for update skip locked
       ), released as (
-        select x.id from unnest($10::bigint[], $11::int[]) as r (id, count) cross join lateral (
+        select x.id from unnest($9::bigint[], $10::int[]) as r (id, count) cross join lateral (
           select d.id from deliveries d
           where d.release_id = r.id and d.state = 'scheduled' and d.send_at <= now() and d.purpose = any ($5::text[])
           order by d.send_at, d.id limit r.count for update skip locked) x
@@ -184,7 +176,7 @@ async function claimRows(tx: Transaction, token: string, { streams }: OpenedPace
       )
       select * from moved order by "sendAt", id`,
     values: [
-      alone < 0 ? 0 : counts[alone], token, leaseSeconds, worker, [...purposes], HOLDING, tx.organizationId, PROMPT, limit,
+      alone < 0 ? 0 : counts[alone], token, leaseSeconds, worker, [...purposes], HOLDING, tx.organizationId, limit,
       releases.map(({ release }) => release), releases.map(({ count }) => count),
     ],
   })

@@ -49,6 +49,8 @@ export const Delivery = defineEntity({
     { name: 'deliveries_leased', expression: "create index deliveries_leased on deliveries (lease_until) where state in ('queued', 'sending')" },
     // Releases have a rate of their own each, and what belongs to none is not looked for among theirs.
     { name: 'deliveries_due_alone', expression: "create index deliveries_due_alone on deliveries (organization_id, send_at, id) where state = 'scheduled' and release_id is null" },
+    // Somebody waits for these in front of the screen: they are found at once, however much else is due.
+    { name: 'deliveries_prompt', expression: "create index deliveries_prompt on deliveries (organization_id, send_at, id) where state = 'scheduled' and purpose in ('passwordReset', 'passwordChanged', 'welcome')" },
     { name: 'deliveries_due_of_release', expression: "create index deliveries_due_of_release on deliveries (release_id, send_at, id) where state = 'scheduled' and release_id is not null" },
     { name: 'deliveries_release', expression: 'create index deliveries_release on deliveries (release_id, state) where release_id is not null' },
     { name: 'deliveries_mendable', expression: "create index deliveries_mendable on deliveries (send_at) where state = 'held' and reason = 'not_loginable'" },

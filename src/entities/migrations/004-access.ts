@@ -37,6 +37,7 @@ export class Access extends Migration {
     this.addSql(`alter table "deliveries" drop constraint "deliveries_purpose"`)
     this.addSql(`alter table "deliveries" add "release_id" bigint null, add "first_wave" boolean not null default false, add "deliver_to" text null`)
     this.addSql(`alter table "deliveries" add constraint "deliveries_release_id_foreign" foreign key ("release_id") references "releases" ("id") on delete set null`)
+    this.addSql(`create index deliveries_prompt on deliveries (organization_id, send_at, id) where state = 'scheduled' and purpose in ('passwordReset', 'passwordChanged', 'welcome')`)
     this.addSql(`create index deliveries_due_alone on deliveries (organization_id, send_at, id) where state = 'scheduled' and release_id is null`)
     this.addSql(`create index deliveries_due_of_release on deliveries (release_id, send_at, id) where state = 'scheduled' and release_id is not null`)
     this.addSql(`create index deliveries_release on deliveries (release_id, state) where release_id is not null`)
