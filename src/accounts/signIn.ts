@@ -89,7 +89,7 @@ async function begin({ database, secret }: AccessParts, asked: SignInAsked, user
     const person = device === null ? account : ofDevice!
     const counters = [person, ...others]
     return (await refuseBeyond(tx, counters, rows)) || { candidate, counted: { counters, person, device } }
-  })
+  }, { plannedOnce: true })
 }
 
 /**
@@ -122,7 +122,7 @@ async function settle<T>(parts: AccessParts, asked: SignInAsked, { id, passwordH
     if (!marks) return null
     if (device) await clearCounter(tx, person)
     return { ...marks, alongside: (await alongside?.(tx, id)) as T }
-  })
+  }, { plannedOnce: true })
 }
 
 /** User, the hash that was right, one to take its place, and the keys of counters that this try is taken back from. */

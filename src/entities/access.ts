@@ -1,4 +1,4 @@
-import { defineEntity, p } from '@mikro-orm/core'
+import { defineEntity, p, type Opt } from '@mikro-orm/core'
 import { Organization } from './organization.ts'
 import { identity, now, tenantPolicies } from './tenancy.ts'
 import { User } from './user.ts'
@@ -68,12 +68,14 @@ export const PasswordReport = defineEntity({
   name: 'PasswordReport',
   tableName: 'password_reports',
   ...tenantPolicies('password_reports'),
-  indexes: [{ name: 'password_reports_open', expression: 'create index password_reports_open on password_reports (expires_at) where sealed is not null' }],
+  indexes: [{ name: 'password_reports_open', expression: 'create index password_reports_open on password_reports (expires_at) where waiting' }],
   properties: {
     id: identity(),
     organization: () => p.manyToOne(Organization).mapToPk().deleteRule('cascade'),
     /** Null once it was fetched, or its hour is over. */
     sealed: p.blob().nullable(),
+    /** Whether `sealed` holds something: what may be asked for all organizations at once. */
+    waiting: p.boolean().generated('(sealed is not null) stored').$type<Opt<boolean>>(),
     users: p.integer(),
     createdBy: p.text(),
     createdAt: now(),

@@ -51,10 +51,12 @@ export class Database {
   /**
    * Runs `work` in one transaction as the app role with the organization set; commits when it resolves, rolls back when it throws.
    * @param organizationId digits only
+   * @param options.plannedOnce named statements are planned once for a connection, whatever their values: for those that find single rows by
+   * key, thousands of times
    */
-  async tenant<T>(organizationId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async tenant<T>(organizationId: string, work: (tx: Transaction) => Promise<T>, { plannedOnce = false }: { plannedOnce?: boolean } = {}): Promise<T> {
     assertId(organizationId)
-    return this.#transaction(organizationId, work)
+    return this.#transaction(organizationId, work, plannedOnce ? '; set local plan_cache_mode = force_generic_plan' : '')
   }
 
   /** Runs `work` as the app role without an organization: tenant tables are empty, the fleet functions and fleet tables are there. */
@@ -62,11 +64,11 @@ export class Database {
     return this.#transaction('', work)
   }
 
-  async #transaction<T>(organizationId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async #transaction<T>(organizationId: string, work: (tx: Transaction) => Promise<T>, settings = ''): Promise<T> {
     const client = await this.pool.connect()
     let broken: Error | undefined
     try {
-      await client.query(`begin; set local role ${APP_ROLE}; set local app.organization_id = '${organizationId}'`)
+      await client.query(`begin; set local role ${APP_ROLE}; set local app.organization_id = '${organizationId}'${settings}`)
       const result = await work(transactionOver(client, organizationId))
       await client.query('commit')
       return result

@@ -52,6 +52,7 @@ export const Delivery = defineEntity({
     // Somebody waits for these in front of the screen: they are found at once, however much else is due.
     { name: 'deliveries_prompt', expression: "create index deliveries_prompt on deliveries (organization_id, send_at, id) where state = 'scheduled' and purpose in ('passwordReset', 'passwordChanged', 'welcome')" },
     { name: 'deliveries_due_of_release', expression: "create index deliveries_due_of_release on deliveries (release_id, send_at, id) where state = 'scheduled' and release_id is not null" },
+    { name: 'deliveries_first_wave', expression: 'create index deliveries_first_wave on deliveries (release_id) where first_wave' },
     { name: 'deliveries_release', expression: 'create index deliveries_release on deliveries (release_id, state) where release_id is not null' },
     { name: 'deliveries_mendable', expression: "create index deliveries_mendable on deliveries (send_at) where state = 'held' and reason = 'not_loginable'" },
     { name: 'deliveries_import', properties: ['import'] },

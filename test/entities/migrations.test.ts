@@ -66,6 +66,34 @@ describe('migrations', () => {
     }
   })
 
+  test('make the plans of imports that the version before previewed fit to be committed', async () => {
+    const { url } = await fresh()
+    const orm = await openOrm(url, { maxConnections: 2 })
+    try {
+      await orm.migrator.up({ to: '003-fleet' })
+    } finally {
+      await orm.close()
+    }
+    const client = new Client({ connectionString: url })
+    await client.connect()
+    try {
+      await client.query('set role muster_app; create table staging.plan_7 (row integer); create table staging.plan_7_users (row integer); create table staging.rows_7 (row integer); reset role')
+      await migrate(url)
+      const { rows } = await client.query<{ name: string; columns: string; owner: string }>(
+        `select c.relname as name, string_agg(a.attname, ' ' order by a.attnum) as columns, pg_get_userbyid(c.relowner) as owner
+         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 where c.relnamespace = 'staging'::regnamespace and c.relkind = 'r' group by c.oid order by 1`,
+      )
+      expect(rows).toEqual([
+        { name: 'plan_7', columns: 'row', owner: 'muster_app' },
+        { name: 'plan_7_further', columns: 'row first_row version', owner: 'muster_app' },
+        { name: 'plan_7_users', columns: 'row', owner: 'muster_app' },
+        { name: 'rows_7', columns: 'row lookup_ids', owner: 'muster_app' },
+      ])
+    } finally {
+      await client.end()
+    }
+  })
+
   test('run from two processes at once are applied once', async () => {
     const { url } = await fresh()
     const run = async (): Promise<string[]> => {

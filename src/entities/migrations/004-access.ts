@@ -12,8 +12,8 @@ export class Access extends Migration {
     this.addSql(`create table "api_keys" ("id" bigserial primary key, "organization_id" bigint not null, "name" text not null, "key_hash" text not null, "hint" text not null, "created_by" text not null, "created_at" timestamptz(3) not null default now(), "last_used_at" timestamptz(3) null, "revoked_at" timestamptz(3) null)`)
     this.addSql(`alter table "api_keys" add constraint "api_keys_hash" unique ("key_hash")`)
 
-    this.addSql(`create table "password_reports" ("id" bigserial primary key, "organization_id" bigint not null, "sealed" bytea null, "users" int not null, "created_by" text not null, "created_at" timestamptz(3) not null default now(), "expires_at" timestamptz(3) not null, "fetched_at" timestamptz(3) null, "fetched_by" text null)`)
-    this.addSql(`create index password_reports_open on password_reports (expires_at) where sealed is not null`)
+    this.addSql(`create table "password_reports" ("id" bigserial primary key, "organization_id" bigint not null, "sealed" bytea null, "waiting" boolean generated always as (sealed is not null) stored not null, "users" int not null, "created_by" text not null, "created_at" timestamptz(3) not null default now(), "expires_at" timestamptz(3) not null, "fetched_at" timestamptz(3) null, "fetched_by" text null)`)
+    this.addSql(`create index password_reports_open on password_reports (expires_at) where waiting`)
 
     this.addSql(`create table "releases" ("id" bigserial primary key, "organization_id" bigint not null, "name" text not null, "state" text not null, "send_at" timestamptz(3) not null, "rate_per_minute" int null, "next_at" timestamptz(3) null, "first_wave" int not null default 0, "rest_after_minutes" int not null default 0, "rest_released_at" timestamptz(3) null, "reason" text null, "created_by" text not null, "finished_at" timestamptz(3) null, "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now())`)
     this.addSql(`create index releases_open on releases (organization_id) where state in ('scheduled', 'running')`)
@@ -40,6 +40,7 @@ export class Access extends Migration {
     this.addSql(`create index deliveries_prompt on deliveries (organization_id, send_at, id) where state = 'scheduled' and purpose in ('passwordReset', 'passwordChanged', 'welcome')`)
     this.addSql(`create index deliveries_due_alone on deliveries (organization_id, send_at, id) where state = 'scheduled' and release_id is null`)
     this.addSql(`create index deliveries_due_of_release on deliveries (release_id, send_at, id) where state = 'scheduled' and release_id is not null`)
+    this.addSql(`create index deliveries_first_wave on deliveries (release_id) where first_wave`)
     this.addSql(`create index deliveries_release on deliveries (release_id, state) where release_id is not null`)
     this.addSql(`alter table "deliveries" add constraint "deliveries_purpose" check (purpose = ANY (ARRAY['credentials'::text, 'invitation'::text, 'operatorCredentials'::text, 'alreadyRegistered'::text, 'welcome'::text, 'passwordReset'::text, 'passwordChanged'::text, 'operatorSummary'::text]))`)
 
