@@ -51,7 +51,8 @@ export async function activateUsers(tx: Transaction, chosen: readonly string[]):
   )
   await tx.run(`update users set state = 'active', version = version + 1, updated_at = now() where id = any ($1::bigint[])`, [userIds])
   const notLoginable = (await lockUsers(tx, userIds)).filter(({ loginable }) => !loginable).length
-  const without = inactive.filter((user) => !seated.includes(user))
+  const active = new Set(userIds)
+  const without = inactive.filter(({ userId }) => !active.has(userId))
   return { userIds, leftOut: [...leaving(without, 'no_seat'), ...leaving(users.filter(({ state }) => state === 'active'), 'already_active')], contacts, notLoginable }
 }
 

@@ -70,7 +70,8 @@ export async function enableAccess(tx: Transaction, enabling: Enabling, catalog:
   // The users' own locks come before the licenses', as everywhere.
   const activation = await activateUsers(tx, closed.map(({ userId }) => userId!))
   const opened = activation.userIds
-  for (const { userId, reason } of activation.leftOut) leave(closed.find((contact) => contact.userId === userId)!, reason)
+  const byUser = new Map(closed.map((contact) => [contact.userId, contact]))
+  for (const { userId, reason } of activation.leftOut) leave(byUser.get(userId)!, reason)
 
   const free = await lockSeats(tx, fresh.length === 0 ? [] : [gets.license])
   const seated = fresh.filter(() => takeSeat(free, gets.license))
@@ -81,7 +82,9 @@ export async function enableAccess(tx: Transaction, enabling: Enabling, catalog:
   await tx.run('update contacts set awaiting_license = true, version = version + 1, updated_at = now() where id = any ($1::bigint[]) and not awaiting_license', [awaiting.map(({ contactId }) => contactId)])
 
   const created = seated.length === 0 ? [] : await create(tx, seated, kind, gets, settings, given.username)
-  const alone = gets.roles.length === 1 ? catalog.roles.find(({ id }) => id === gets.roles[0]) : undefined
+  // Somebody without roles of their own has those of the automatic products alone, as in an import.
+  const held = [...new Set(gets.roles.length > 0 ? gets.roles : gets.products.flatMap(({ roleId }) => roleId ?? []))]
+  const alone = held.length === 1 ? catalog.roles.find(({ id }) => id === held[0]) : undefined
   return { created, opened, awaiting, leftOut, notInvitable: alone && !alone.invitableAlone ? alone.name : null }
 }
 

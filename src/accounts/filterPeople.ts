@@ -1,4 +1,4 @@
-import { DELIVERY_STATES, INVITATION_STATES } from '../entities/states.ts'
+import { ACCOUNT_KINDS, ACTIVITY_STATES, DELIVERY_STATES, INVITATION_STATES } from '../entities/states.ts'
 import { LOGINABLE } from './loginable.ts'
 
 /** `texts` are looked for in names, address, external id and username; the fields have to be equal, without regard to case. All have to fit. */
@@ -20,6 +20,8 @@ type Field = Condition | Readonly<Record<string, string>> | { one: readonly stri
 
 const equal = (column: string): Condition => (parameter) => `lower(${column}) = lower(${parameter})`
 const among = (tables: string, link: string, column: string): Condition => (parameter) => `exists (select from ${tables} where ${link} and lower(${column}) = lower(${parameter}))`
+/** Equal, and one of these words; any other is refused. */
+const oneOf = (column: string, words: readonly string[]): Field => ({ one: words, is: (parameter) => `${column} = lower(${parameter})` })
 const number = (column: string): Condition => (parameter) => `${column}::text = ${parameter}`
 const held = (column: string): Condition => among('security_groups s', `s.id = ${column}`, 's.name')
 
@@ -32,14 +34,14 @@ const OF_CONTACT: Record<string, Field> = {
 
 /** Fields of contacts c. */
 export const CONTACT_FIELDS: Readonly<Record<string, Field>> = {
-  id: number('c.id'), ...OF_CONTACT, phone: equal('c.phone'), kind: equal('c.kind'), state: equal('c.state'), import: number('c.created_by_import'),
+  id: number('c.id'), ...OF_CONTACT, phone: equal('c.phone'), kind: oneOf('c.kind', ['person', 'party']), state: oneOf('c.state', ACTIVITY_STATES), import: number('c.created_by_import'),
   user: { none: 'not exists (select from users x where x.contact_id = c.id)', some: 'exists (select from users x where x.contact_id = c.id)' },
   awaitingLicense: { yes: 'c.awaiting_license', no: 'not c.awaiting_license' },
 }
 
 /** Fields of users, over the tables of USERS. */
 export const USER_FIELDS: Readonly<Record<string, Field>> = {
-  id: number('u.id'), ...OF_CONTACT, username: equal('u.username'), accountKind: equal('u.account_kind'), state: equal('u.state'),
+  id: number('u.id'), ...OF_CONTACT, username: equal('u.username'), accountKind: oneOf('u.account_kind', ACCOUNT_KINDS), state: oneOf('u.state', ACTIVITY_STATES),
   group: among('user_group_members m join user_groups g on g.id = m.group_id', 'm.user_id = u.id', 'g.name'),
   profile: equal('pr.name'), license: equal('li.name'),
   role: among('user_roles l join roles r on r.id = l.role_id', 'l.user_id = u.id', 'r.name'),
@@ -59,10 +61,13 @@ export const USER_FIELDS: Readonly<Record<string, Field>> = {
   import: number('u.created_by_import'),
 }
 
-/** Users u with contact c, organization o, profile pr, license li and their latest invitation inv: expired once its time is over, whether the sweep was there or not. */
+/** SQL: invitations i of a user, the one that counts first: whoever has registered has done so, whatever was owed behind it. */
+const LATEST_INVITATION = `(i.state in ('in_progress', 'completed')) desc, i.epoch desc`
+
+/** Users u with contact c, organization o, profile pr, license li and the invitation inv that counts: expired once its time is over, whether the sweep was there or not. */
 export const USERS = `users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id
   left join profiles pr on pr.id = u.profile_id left join licenses li on li.id = u.license_id
-  left join lateral (select case when i.state = 'launched' and i.expires_at <= now() then 'expired' else i.state end as state from invitations i where i.user_id = u.id order by epoch desc limit 1) inv on true`
+  left join lateral (select case when i.state = 'launched' and i.expires_at <= now() then 'expired' else i.state end as state from invitations i where i.user_id = u.id order by ${LATEST_INVITATION} limit 1) inv on true`
 
 /** Where a text is looked for. */
 export const CONTACT_TEXTS = ['c.first_name', 'c.last_name', "c.first_name || ' ' || c.last_name", 'c.email', 'c.external_id']

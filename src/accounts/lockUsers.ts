@@ -13,6 +13,7 @@ export const LEFT_OUT_OF_CHANGE: Readonly<Record<string, string>> = {
   already_active: 'Active already.',
   no_seat: 'No seat of the license is free.',
   unchanged: 'Nothing of this is new to them.',
+  role_at_product: 'A role to take away is held at a product, and stays there.',
   has_user: 'There is an active user of this kind already.',
   contact_inactive: 'The contact is deactivated.',
   email_missing: 'There is no e-mail address, and a mail would be owed.',

@@ -141,9 +141,10 @@ const AGAIN = 'Make new passwords for these users: ./muster users passwords'
 
 /**
  * Fetches a report, once (spec D2): of two at the same moment one gets it. What is kept under seal is gone with it.
- * @throws ReportRefused; SealBroken where MUSTER_SECRET is another one, and then the report stays
+ * @param handOver puts the passwords where the reader finds them; where it throws, the report stays, to be fetched again
+ * @throws what handOver throws; ReportRefused; SealBroken where MUSTER_SECRET is another one, and then the report stays
  */
-export function fetchReport(database: Database, organizationId: string, reportId: string, operator: string, secret: string): Promise<ReportedPassword[]> {
+export function fetchReport(database: Database, organizationId: string, reportId: string, operator: string, secret: string, handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> {
   return database.tenant(organizationId, async (tx) => {
     const [report] = await tx.query<{ sealed: Buffer | null; users: number; over: boolean; fetchedAt: Date | null; fetchedBy: string | null }>(
       'select sealed, users, expires_at <= now() as over, fetched_at as "fetchedAt", fetched_by as "fetchedBy" from password_reports where id = $1 for update',
@@ -155,6 +156,7 @@ export function fetchReport(database: Database, organizationId: string, reportId
     const lines = JSON.parse(unseal(secret, PURPOSE, contextOf(organizationId, reportId), report.sealed).toString()) as ReportedPassword[]
     await tx.run('update password_reports set sealed = null, fetched_at = now(), fetched_by = $2 where id = $1', [reportId, operator])
     await audit(tx, operator, 'users.report', { report: reportId, users: report.users })
+    await handOver(lines)
     return lines
   })
 }

@@ -89,6 +89,8 @@ export async function register(parts: AccessParts, token: string, chosen: { user
       await storeChosen(tx, invited.userId, passwordHash, null)
       await tx.run(`update invitations set state = 'in_progress' where id = $1`, [invited.id])
       await tx.run(`update invitations set state = 'revoked' where user_id = $1 and id <> $2 and state in ('created', 'launched', 'expired')`, [invited.userId, invited.id])
+      // Another invitation that was owed meanwhile would lead nowhere. What a worker has in its hands meets the re-check at the fence.
+      await tx.run(`update deliveries set state = 'cancelled', reason = 'already_registered', updated_at = now() where user_id = $1 and purpose = 'invitation' and state in ('held', 'scheduled')`, [invited.userId])
       await giveBack(tx, counters)
       return { is: 'registered', organizationId, userId: invited.userId, device: newDevice(secret, organizationId, invited.userId, random) }
     })

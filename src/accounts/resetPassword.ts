@@ -10,10 +10,12 @@ import { judgePassword, readPasswordRules } from './judgePassword.ts'
 import { LOGINABLE } from './loginable.ts'
 import { hashPassword } from './passwords.ts'
 import { endOtherSessions } from './sessions.ts'
-import { addressCounted, clearCounter, counterOf, countTry } from './throttle.ts'
+import { addressCounted, clearCounter, countEach, counterOf, countTry } from './throttle.ts'
 
 /** Asking takes so long at least, in milliseconds: far longer than looking for somebody and owing a mail, so that the two look alike. */
 const EVEN_MS = 250
+/** Accounts behind one address that are mailed at one asking. */
+const MOST_USERS = 20
 
 export type ResetRead = { is: 'open'; organization: PortalOrganization; username: string } | { is: 'gone'; organization: PortalOrganization | null }
 /** `device` is for the browser, as after a sign-in. */
@@ -36,10 +38,12 @@ async function ask({ database, secret, owe }: AccessParts, organizationId: strin
   await database.tenant(organizationId, async (tx) => {
     const users = await tx.query<{ id: string }>(
       `select u.id from users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id
-       where (u.username = $1 or c.email_key = $2) and u.password_hash is not null and ${LOGINABLE} order by u.id`,
+       where (u.username = $1 or c.email_key = $2) and u.password_hash is not null and ${LOGINABLE} order by u.id limit ${MOST_USERS}`,
       [asked, emailKey(asked)],
     )
-    for (const { id } of users) if ((await countTry(tx, [counterOf(secret, 'forgotUser', organizationId, id)])) === 0) await owe(tx, 'passwordReset', id)
+    const counted = users.map(({ id }) => ({ id, counter: counterOf(secret, 'forgotUser', organizationId, id) }))
+    const within = await countEach(tx, counted.map(({ counter }) => counter))
+    for (const { id, counter } of counted) if (within.has(counter.key)) await owe(tx, 'passwordReset', id)
   })
 }
 
@@ -57,7 +61,7 @@ export async function readReset({ database }: Pick<AccessParts, 'database'>, tok
 
 /**
  * Gives the person of a mailed link a new password, once: the link and every other open one are used, every session ends, and a mail about
- * it is owed, in one transaction under a lock on the link. Whoever was locked out by somebody else's failures may sign in again.
+ * it is owed, in one transaction under a lock on the user and the link. Whoever was locked out by somebody else's failures may sign in again.
  */
 export async function resetPassword(parts: AccessParts, token: string, next: string): Promise<ResetDone> {
   const { database, secret, random, hashCost } = parts
@@ -72,6 +76,8 @@ export async function resetPassword(parts: AccessParts, token: string, next: str
   if (problems.length > 0) return { is: 'refused', problems }
   const hash = await hashLane(() => hashPassword(next, random, hashCost))
   return database.tenant(organizationId, async (tx) => {
+    // The user first, as everywhere: two who wait for each other get nowhere.
+    await tx.run('select from users where id = (select user_id from password_resets where token_hash = $1) for update', [hashToken(token)])
     const userId = await openReset(tx, token, 'for update of r')
     if (userId === null || !(await readPasswordRules(tx, userId)) || !(await storeChosen(tx, userId, hash, null))) return { is: 'gone' }
     await endOtherSessions(tx, userId, null)

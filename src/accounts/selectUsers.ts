@@ -70,8 +70,9 @@ function findKeys(tx: Transaction, lines: readonly string[], { byKey }: Choosing
   })
   return tx.query<{ line: string; id: string }>(
     `with keys as materialized (select * from unnest($1::text[], $2::text[]) as k (line, email)),
-     met as (${byKey.join(' union all ')})
-     select distinct m.line, m.id from met m where m.rank = (select min(rank) from met o where o.line = m.line)`,
+     met as (${byKey.join(' union all ')}),
+     ranked as (select line, id, rank, min(rank) over (partition by line) as first from met)
+     select distinct line, id from ranked where rank = first`,
     [lines, addresses],
   )
 }

@@ -2,6 +2,7 @@ import type { Transaction } from '../entities/database.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import type { AccessParts } from './accessParts.ts'
 import { hashToken, newToken } from './invitations.ts'
+import type { RandomBytes } from './passwords.ts'
 
 /** A session without a request for so long ends (OWASP ASVS 5.0, V7.3.1). */
 const IDLE = '30 minutes'
@@ -31,10 +32,16 @@ export type SessionUser = {
  * @returns its token, 256 random bits in base64url, for the browser's cookie: only its SHA-256 is kept
  */
 export async function openSession({ database, random }: Pick<AccessParts, 'database' | 'random'>, organizationId: string, userId: string): Promise<string> {
+  return database.tenant(organizationId, (tx) => openSessionIn(tx, random, userId))
+}
+
+/**
+ * As openSession, in the transaction that finds the password right or changes it: whoever changes it at the same moment waits for the user's
+ * row, and then finds this session and ends it.
+ */
+export async function openSessionIn(tx: Transaction, random: RandomBytes, userId: string): Promise<string> {
   const token = newToken(random)
-  await database.tenant(organizationId, (tx) =>
-    tx.run(`insert into sessions (token_hash, organization_id, user_id, expires_at) values ($1, $2, $3, now() + interval '${ABSOLUTE}')`, [hashToken(token), organizationId, userId]),
-  )
+  await tx.run(`insert into sessions (token_hash, organization_id, user_id, expires_at) values ($1, $2, $3, now() + interval '${ABSOLUTE}')`, [hashToken(token), tx.organizationId, userId])
   return token
 }
 

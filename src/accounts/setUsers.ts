@@ -22,17 +22,18 @@ type Counted = { userId: string; what: string; from: string | null; to: string |
 
 /**
  * Changes groups, profile, license, roles, username, row-level security and authorized lookups of users (spec C6, C9), all of one user or
- * nothing: whoever finds no seat of the new license is left alone. The version of every user who changed counts up.
+ * nothing: whoever finds no seat of the new license is left alone. Somebody who keeps a role at a product that was to be taken away is named,
+ * whether anything else was changed or not. The version of every user who changed counts up.
  * @throws ChangeRefused username.taken where somebody has or had the name, usage.username where several would get it
  */
 export async function setUsers(tx: Transaction, chosen: readonly string[], changes: UserChanges): Promise<Setting> {
+  if (changes.username !== undefined && new Set(chosen).size > 1) throw new ChangeRefused('usage.username', `A username is one user's: ${chosen.length} are chosen.`, 'Choose one user with --id.')
   const users = await lockUsers(tx, chosen)
-  if (changes.username !== undefined && users.length > 1) throw new ChangeRefused('usage.username', `A username is one user's: ${users.length} are chosen.`, 'Choose one user with --id.')
   const missingBefore = await missingRoles(tx, null)
   const needing = users.filter(({ state, licenseId }) => state === 'active' && changes.license !== undefined && changes.license !== null && licenseId !== changes.license)
   const free = await lockSeats(tx, needing.length === 0 ? [] : [changes.license!])
-  const unseated = needing.filter(() => !takeSeat(free, changes.license!))
-  const ids = users.filter((user) => !unseated.includes(user)).map(({ userId }) => userId)
+  const unseated = new Set(needing.filter(() => !takeSeat(free, changes.license!)))
+  const ids = users.filter((user) => !unseated.has(user)).map(({ userId }) => userId)
 
   const columns = columnsOf(changes)
   const counted: Counted[] = [
@@ -51,11 +52,13 @@ export async function setUsers(tx: Transaction, chosen: readonly string[], chang
   )
   const couldLogIn = new Set(users.filter(({ loginable }) => loginable).map(({ userId }) => userId))
   const now = await lockUsers(tx, userIds)
+  const keeping = await holdersAtProducts(tx, ids, changes.roles)
   return {
     userIds,
     leftOut: [
-      ...unseated.map(({ userId, username }) => ({ userId, username, reason: 'no_seat' })),
-      ...users.filter((user) => !changed.has(user.userId) && !unseated.includes(user)).map(({ userId, username }) => ({ userId, username, reason: 'unchanged' })),
+      ...leftFor('no_seat', [...unseated]),
+      ...leftFor('role_at_product', users.filter(({ userId }) => keeping.has(userId))),
+      ...leftFor('unchanged', users.filter((user) => !changed.has(user.userId) && !unseated.has(user) && !keeping.has(user.userId))),
     ],
     effects: effectsOf(counted),
     loginable: {
@@ -131,6 +134,13 @@ async function setRoles(tx: Transaction, ids: readonly string[], { replace, add,
   return [...gone.map(taken('role')), ...given.map(added('role'))]
 }
 
+/** Who holds, at a product, a role that was to be taken away, and keeps it there. */
+async function holdersAtProducts(tx: Transaction, ids: readonly string[], { remove }: ListChange): Promise<Set<string>> {
+  if (remove.length === 0) return new Set()
+  const rows = await tx.query<{ userId: string }>('select distinct user_id as "userId" from user_roles where user_id = any ($1::bigint[]) and role_id = any ($2::bigint[]) and product_id is not null', [[...ids], remove])
+  return new Set(rows.map(({ userId }) => userId))
+}
+
 async function setLookup(tx: Transaction, ids: readonly string[], field: string, groups: readonly string[]): Promise<Counted[]> {
   const gone = await tx.query<{ userId: string; name: string }>(
     `with gone as (delete from user_lookups l using security_groups s where s.id = l.security_group_id and s.dimension = $2 and l.user_id = any ($1::bigint[])
@@ -174,5 +184,6 @@ export async function refuseTaken(tx: Transaction, username: string): Promise<vo
 }
 
 const takenBySomebody = (username: string): ChangeRefused => new ChangeRefused('username.taken', `The username ${JSON.stringify(username)} belongs to somebody else, or did so before.`, 'Choose another one.')
+const leftFor = (reason: string, users: readonly { userId: string; username: string }[]): LeftOutUser[] => users.map(({ userId, username }) => ({ userId, username, reason }))
 const taken = (what: string) => ({ userId, name }: { userId: string; name: string }): Counted => ({ userId, what, from: name, to: null })
 const added = (what: string) => ({ userId, name }: { userId: string; name: string }): Counted => ({ userId, what, from: null, to: name })

@@ -67,9 +67,23 @@ export const giveBackSql = (keys: string): string => `
  */
 export async function countTry(tx: Statements, counters: readonly Counter[]): Promise<number> {
   if (counters.length === 0) return 0
-  const rows = await planned<CountedRow>(tx, 'throttle.count', countSql('select * from unnest($1::text[], $2::int[]) as u (key, seconds)'), [counters.map(({ key }) => key), counters.map(({ seconds }) => seconds)])
-  return refuseBeyond(tx, counters, rows)
+  return refuseBeyond(tx, counters, await count(tx, counters))
 }
+
+/**
+ * Counts a try for each of the counters by itself. Those that are at their limit stay there.
+ * @returns the keys of those that were not
+ */
+export async function countEach(tx: Statements, counters: readonly Counter[]): Promise<Set<string>> {
+  if (counters.length === 0) return new Set()
+  const counts = new Map((await count(tx, counters)).map((row) => [row.key, row.count]))
+  const isWithin = ({ key, limit }: Counter): boolean => counts.get(key)! <= limit
+  await giveBack(tx, counters.filter((counter) => !isWithin(counter)))
+  return new Set(counters.filter(isWithin).map(({ key }) => key))
+}
+
+const count = (tx: Statements, counters: readonly Counter[]): Promise<CountedRow[]> =>
+  planned<CountedRow>(tx, 'throttle.count', countSql('select * from unnest($1::text[], $2::int[]) as u (key, seconds)'), [counters.map(({ key }) => key), counters.map(({ seconds }) => seconds)])
 
 /** The seconds to wait where a count is beyond its limit, and then takes the try back; else 0. */
 export async function refuseBeyond(tx: Statements, counters: readonly Counter[], rows: readonly CountedRow[]): Promise<number> {

@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000
 const REQUESTS_PER_MINUTE = 6_000
 
 /** Whose key it is. */
-export type KeyHolder = { keyId: string; organizationId: string; sso: boolean }
+export type KeyHolder = { keyId: string; organizationId: string; organizationKey: string; sso: boolean }
 
 type Known = KeyHolder & { foundAt: number; windowFrom: number; requests: number }
 
@@ -55,7 +55,7 @@ async function readKey({ database }: AccessParts, hash: string): Promise<KeyHold
   return database.tenant(found.id, async (tx) => {
     await tx.run(`update api_keys set last_used_at = now() where key_hash = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')`, [hash])
     const [holder] = await tx.query<KeyHolder>(
-      `select k.id as "keyId", o.id as "organizationId", (o.settings #>> '{login,sso}')::boolean as sso
+      `select k.id as "keyId", o.id as "organizationId", o.key as "organizationKey", (o.settings #>> '{login,sso}')::boolean as sso
        from api_keys k join organizations o on o.id = k.organization_id where k.key_hash = $1 and k.revoked_at is null`,
       [hash],
     )

@@ -41,7 +41,7 @@ export function openApiDocument(): object {
           requestBody: { required: true, content: content('SignInRequest') },
           responses: {
             200: { description: 'The login is right.', content: content('SignInAnswer') },
-            ...refusals(['sign_in.wrong', 'sign_in.wait', 'sign_in.sso', 'api.key_missing', 'api.key_unknown', 'api.key_tries', 'api.too_many_requests', 'body.invalid', 'body.media_type', 'body.too_large', 'unavailable', 'unexpected']),
+            ...refusals(['sign_in.wrong', 'sign_in.wait', 'sign_in.sso', 'sign_in.not_ready', 'api.key_missing', 'api.key_unknown', 'api.key_elsewhere', 'api.key_tries', 'api.too_many_requests', 'host.foreign', 'body.invalid', 'body.media_type', 'body.too_large', 'unavailable', 'unexpected']),
           },
         },
       },

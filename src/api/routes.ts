@@ -21,6 +21,10 @@ export function apiRoutes(app: FastifyInstance, parts: ApiParts): void {
       readJsonOnly(api)
       answerProblems(api, parts)
       api.addHook('onRequest', async (_, reply) => void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }))
+      // Health is for whoever watches, by whatever address, and holds nothing.
+      api.addHook('onRequest', async (request) => {
+        if (parts.isOurs && request.routeOptions.url !== '/api/v1/health' && !parts.isOurs(request.headers.host)) throw new ApiProblem('host.foreign')
+      })
       const document = openApiDocument()
       api.get('/openapi.json', async () => document)
       healthRoute(api, parts)

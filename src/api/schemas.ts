@@ -5,6 +5,7 @@ import { API_PROBLEMS, type ApiProblemCode } from './problems.ts'
 /** What the API takes and gives. The OpenAPI document is made from these. */
 
 export const signInRequest = z.strictObject({
+  organization: z.string().max(63).optional().meta({ description: "The organization's key. The API key says already whose users are meant; where both are given, they have to go together." }),
   username: z.string().min(1).max(320).meta({ description: 'The user id as typed; case and spaces around it do not count.' }),
   password: z.string().max(1_000).meta({ description: 'The password as typed.' }),
   address: z.string().max(100).optional().meta({ description: "The end user's address, by which wrong tries are counted. Without it they are counted by user id alone; your server's own address never counts." }),

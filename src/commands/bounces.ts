@@ -2,15 +2,18 @@ import { createReadStream } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
 import { LARGEST_BOUNCE } from '../deliveries/readBounce.ts'
 import { takeBounce, type Taken } from '../deliveries/bounces.ts'
+import type { Database } from '../entities/database.ts'
 import type { Context } from './context.ts'
 import { CommandRefused } from './find.ts'
-import { count, dim, EXIT, table, type ExitStatus, type Output } from './output.ts'
+import { count, dim, EXIT, inert, table, type ExitStatus, type Output } from './output.ts'
 import { isFolder, readFolder, readMessages, type StoredMessage } from './readMessages.ts'
 
 export type BounceFlags = { folder?: string }
 
 /** What was done with a message, as --json prints it. */
-type Entry = { source: string; movedTo: string | null } & Taken
+type Entry = { source: string; movedTo: string | null; /** What kept it from being put away. */ problem?: string } & (Taken | NotTaken)
+/** What went wrong has nothing to do with the message: it is taken in again the next time. */
+type NotTaken = { is: 'notTaken'; message: string }
 
 const SAID = {
   bounced: 'marked as bounced',
@@ -22,37 +25,57 @@ const SAID = {
   unknown: 'none of our mails',
   notABounce: 'no bounce',
   unreadable: 'cannot be read',
-} as const satisfies Record<Taken['is'], string>
+  notTaken: 'could not be taken in: do it again later',
+} as const satisfies Record<Entry['is'], string>
 const WHY = { auto_reply: 'an automatic answer', receipt: 'a receipt', complaint: 'a complaint', other: 'another kind of message', empty: 'it is empty', too_large: 'it is longer than 10 MB', malformed: 'it is damaged, or made to do harm' }
 
 /** Of these the message stays where it is: there is something left to do. */
-const STAYS: readonly Taken['is'][] = ['unreadable', 'underWay']
+const STAYS: readonly Entry['is'][] = ['unreadable', 'underWay', 'notTaken']
 
 /**
  * `muster bounces [FILE…|-] [--folder DIR]`: takes in what came back (spec D8), and tells for each message what was done.
  * A folder's messages are put away once their change is committed, so that a crash has them taken in again, which is harmless.
- * Status 2 where a message is left to be looked at.
+ * One that cannot be taken in keeps none of the others from it. Status 2 where a message is left to be looked at.
  */
 export async function takeBounces(context: Context, files: readonly string[], { folder }: BounceFlags): Promise<ExitStatus> {
   const sources = await openSources(files, folder)
   return context.with(async ({ database }) => {
     const { out } = context
     const entries: Entry[] = []
-    for (const source of sources) {
-      for await (const message of source()) {
-        const taken = await takeBounce(database, message.bytes)
-        const movedTo = message.putAway !== null && !STAYS.includes(taken.is) ? await message.putAway() : null
-        entries.push({ source: message.source, movedTo, ...taken })
-        out.progress(`${count(entries.length, 'message')} read`)
+    const errors: unknown[] = []
+    const wrong = (error: unknown): string => {
+      errors.push(error)
+      return inert((error as Error).message || String((error as { code?: string }).code ?? error))
+    }
+    for (const { name, read } of sources) {
+      try {
+        for await (const message of read()) {
+          entries.push(await takeOne(database, message, wrong))
+          out.progress(`${count(entries.length, 'message')} read`)
+        }
+      } catch (error) {
+        entries.push({ source: name, movedTo: null, is: 'notTaken', message: wrong(error) })
       }
     }
+    // Nothing at all was done: that is no matter of single messages.
+    if (entries.length > 0 && entries.every(({ is }) => is === 'notTaken')) throw errors[0]
     tell(out, entries)
-    return entries.some(({ is }) => STAYS.includes(is)) ? EXIT.partly : EXIT.done
+    return entries.some(({ is, problem }) => STAYS.includes(is) || problem !== undefined) ? EXIT.partly : EXIT.done
   })
 }
 
+/** Takes one in and, once that is committed, puts it away. Never throws; `wrong` keeps an error and gives its words. */
+async function takeOne(database: Database, message: StoredMessage, wrong: (error: unknown) => string): Promise<Entry> {
+  const { source } = message
+  const taken = await takeBounce(database, message.bytes).catch((error: unknown): NotTaken => ({ is: 'notTaken', message: wrong(error) }))
+  if (message.putAway === null || STAYS.includes(taken.is)) return { source, movedTo: null, ...taken }
+  return message.putAway().then((movedTo) => ({ source, movedTo, ...taken }), (error: unknown) => ({ source, movedTo: null, problem: wrong(error), ...taken }))
+}
+
+type Source = { name: string; read: () => AsyncGenerator<StoredMessage> }
+
 /** Looks that everything named is there before the first message is taken in. */
-async function openSources(files: readonly string[], folder: string | undefined): Promise<(() => AsyncGenerator<StoredMessage>)[]> {
+async function openSources(files: readonly string[], folder: string | undefined): Promise<Source[]> {
   if (folder !== undefined && !(await isFolder(folder))) throw new CommandRefused('bounces.no_folder', `There is no folder ${JSON.stringify(folder)}.`, 'Name a Maildir, or a folder of .eml files.')
   const named = files.length === 0 && folder === undefined ? ['-'] : files
   if (named.includes('-') && process.stdin.isTTY) throw new CommandRefused('usage.nothing_to_read', 'There is nothing to read.', 'Name files or --folder DIR, or pipe a message in: ./muster bounces < message.eml')
@@ -61,13 +84,16 @@ async function openSources(files: readonly string[], folder: string | undefined)
     if (file !== '-') await access(file, constants.R_OK).catch(() => Promise.reject(new CommandRefused('bounces.no_file', `${JSON.stringify(file)} is not there, or cannot be read.`, 'Nothing was taken in.')))
   }
   return [
-    ...named.map((file) => () => readMessages(file === '-' ? 'standard input' : file, file === '-' ? process.stdin : createReadStream(file), LARGEST_BOUNCE)),
-    ...(folder === undefined ? [] : [() => readFolder(folder, LARGEST_BOUNCE)]),
+    ...named.map((file): Source => {
+      const name = file === '-' ? 'standard input' : file
+      return { name, read: () => readMessages(name, file === '-' ? process.stdin : createReadStream(file), LARGEST_BOUNCE) }
+    }),
+    ...(folder === undefined ? [] : [{ name: folder, read: () => readFolder(folder, LARGEST_BOUNCE) }]),
   ]
 }
 
 function tell(out: Output, entries: readonly Entry[]): void {
-  const counts = Object.fromEntries(Object.keys(SAID).map((is) => [is, entries.filter((entry) => entry.is === is).length])) as Record<Taken['is'], number>
+  const counts = Object.fromEntries(Object.keys(SAID).map((is) => [is, entries.filter((entry) => entry.is === is).length])) as Record<Entry['is'], number>
   if (out.json) return out.data({ bounces: { read: entries.length, ...counts }, entries: entries.map(({ is, ...rest }) => ({ ...rest, outcome: is })) })
   if (entries.length === 0) return out.say('No messages.')
   for (const line of table(['message', 'delivery', 'done', 'said'], entries.map(rowOf))) out.say(line)
@@ -76,6 +102,6 @@ function tell(out: Output, entries: readonly Entry[]): void {
 }
 
 function rowOf(entry: Entry): string[] {
-  const said = 'why' in entry ? WHY[entry.why] : 'action' in entry ? [entry.is === 'notApplied' ? `the delivery is ${entry.state};` : '', entry.action, entry.status ?? '', entry.words].filter(Boolean).join(' ') : entry.subject
+  const said = entry.problem !== undefined ? `cannot be put away: ${entry.problem}` : entry.is === 'notTaken' ? entry.message : 'why' in entry ? WHY[entry.why] : 'action' in entry ? [entry.is === 'notApplied' ? `the delivery is ${entry.state};` : '', entry.action, entry.status ?? '', entry.words].filter(Boolean).join(' ') : entry.subject
   return [entry.source, 'delivery' in entry ? entry.delivery : '', SAID[entry.is], said]
 }

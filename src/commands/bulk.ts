@@ -27,6 +27,8 @@ export type Told = {
   lines: string[]
   document: Record<string, unknown>
   leftOut: readonly { username: string; reason: string }[]
+  /** Of `userIds` those that the work itself makes: in a rehearsal they get ids that nobody will ever have. */
+  made?: readonly string[]
   /** Not all was done that was asked, beside who was left out. */
   partly?: boolean
   /** The command that is confirmed: "Deactivate 12 users?" */
@@ -74,10 +76,13 @@ export async function bulk<Result>(context: Context, flags: BulkFlags, action: B
       const told = action.tell(result, done, organization)
       return { result, told, people: await nameUsers(tx, told.userIds, SHOWN_PEOPLE) }
     }
-    const document = ({ told, people }: { told: Told; people: Named[] }, isConfirmed: boolean, more: Record<string, unknown> = {}): Record<string, unknown> => ({
-      action: action.name, organization: organization.key, confirmed: isConfirmed, selected: ids.length, changed: told.userIds.length, ...told.document, people,
-      leftOut: countLeftOut(told.leftOut, WHY_LEFT_OUT), unknown, ...more,
-    })
+    const document = ({ told, people }: { told: Told; people: Named[] }, isConfirmed: boolean, more: Record<string, unknown> = {}): Record<string, unknown> => {
+      const made = new Set(isConfirmed ? [] : told.made)
+      return {
+        action: action.name, organization: organization.key, confirmed: isConfirmed, selected: ids.length, changed: told.userIds.length, ...told.document,
+        people: people.map((person) => (made.has(person.id) ? { ...person, id: null } : person)), leftOut: countLeftOut(told.leftOut, WHY_LEFT_OUT), unknown, ...more,
+      }
+    }
     const lacking = ({ leftOut, partly = false }: Told): boolean => partly || unknown.length > 0 || leftOut.some(({ reason }) => !SETTLED.includes(reason))
 
     const preview = await rehearse(database, id, (tx) => run(tx, false))

@@ -3,14 +3,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { DELIVERY_PURPOSES, DELIVERY_STATES, type DeliveryPurpose, type DeliveryState } from '../entities/states.ts'
 import { listDeliveries, showDelivery, type DeliveryLine } from '../deliveries/list.ts'
 import { releaseHeld, resolve, retry } from '../deliveries/release.ts'
-import { listOrganizations, organizationId } from '../organizations/organizations.ts'
+import { unknownRelease } from '../deliveries/releases.ts'
+import { listOrganizations, organizationId, organizationOfRelease } from '../organizations/organizations.ts'
 import { ensureWorker, type Context } from './context.ts'
 import { CommandRefused, findImport, findOrganizationOfDelivery } from './find.ts'
 import { followDeliveries } from './followImport.ts'
 import { readWish } from './readWish.ts'
 import { count, dim, EXIT, inert, table, type ExitStatus } from './output.ts'
 
-export type DeliveryFlags = { organization?: string; state?: string; purpose?: string; import?: string; limit?: number }
+export type DeliveryFlags = { organization?: string; state?: string; purpose?: string; import?: string; release?: string; limit?: number }
 
 const SHOWN = 100
 const PAGE = 2_000
@@ -22,12 +23,15 @@ export function listDeliveryLines(context: Context, flags: DeliveryFlags): Promi
   if (flags.import !== undefined && !/^\d{1,18}$/.test(flags.import)) throw new CommandRefused('import.unknown', `There is no import ${JSON.stringify(flags.import)}.`)
   return context.with(async ({ database }) => {
     const { out } = context
-    const organizations = flags.organization ? [{ id: await organizationId(database, flags.organization) }] : await listOrganizations(database)
+    const owner = flags.release === undefined ? null : /^\d{1,18}$/.test(flags.release) ? await organizationOfRelease(database, flags.release) : null
+    if (flags.release !== undefined && owner === null) throw unknownRelease(flags.release)
+    const asked = flags.organization ? await organizationId(database, flags.organization) : null
+    const organizations = owner !== null ? (asked === null || asked === owner ? [{ id: owner }] : []) : asked !== null ? [{ id: asked }] : await listOrganizations(database)
     let left = flags.limit ?? (out.json ? Number.POSITIVE_INFINITY : SHOWN)
     const shown: DeliveryLine[] = []
     for (const { id } of organizations) {
       for (let after: string | undefined; left > 0; ) {
-        const lines = await database.tenant(id, (tx) => listDeliveries(tx, { state, purpose, importId: flags.import, limit: Math.min(PAGE, left), after }))
+        const lines = await database.tenant(id, (tx) => listDeliveries(tx, { state, purpose, importId: flags.import, releaseId: flags.release, limit: Math.min(PAGE, left), after }))
         for (const line of lines) {
           if (out.json) out.data(line)
           else shown.push(line)

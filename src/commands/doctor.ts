@@ -3,6 +3,8 @@ import { SettingsRefused } from '../config.ts'
 import { OBJECTIONS } from '../deliveries/recheck.ts'
 import { RedisUnfit } from '../jobs/queues.ts'
 import { workerSeen } from '../jobs/seenWorkers.ts'
+import { RESERVED_KEYS } from '../organizations/declaration.ts'
+import { ONE_ADDRESS, seesOneAddress } from '../portal/proxies.ts'
 import type { Context } from './context.ts'
 import type { Installation } from './installation.ts'
 import { EXIT, green, inert, number, red, yellow, type ExitStatus } from './output.ts'
@@ -17,6 +19,7 @@ export async function examine(context: Context): Promise<ExitStatus> {
   try {
     const config = context.config()
     findings.push(well('settings', config.databaseUrl === null ? `embedded parts in ${config.home}` : 'as given'))
+    if (seesOneAddress(config)) findings.push({ part: 'portal', state: 'attention', ...ONE_ADDRESS })
     await context.with(async (installation) => {
       findings.push(...(await examineParts(installation)))
     })
@@ -95,6 +98,7 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
            (select count(*)::int from imports where state in ('received', 'staging', 'committing')) as running`,
       ),
     )
+    if (RESERVED_KEYS.includes(key)) findings.push({ part: key, state: 'attention', message: 'its key is a word that addresses of the portal begin with: its own pages there may not be reached', hint: 'People cannot sign in at the portal under this key. New organizations are refused such keys.' })
     const tell = (some: number, one: string, many: string, hint: string): void => void (some > 0 && findings.push({ part: key, state: 'attention', message: some === 1 ? one : `${number(some)} ${many}`, hint }))
     tell(counts!.unknown, 'a mail whose end nobody knows', 'mails whose end nobody knows', './muster deliveries list --state unknown, then ./muster deliveries resolve ID --as sent or not-sent')
     tell(counts!.failed, 'a mail that was refused', 'mails that were refused', './muster deliveries list --state failed, then ./muster deliveries retry ID')

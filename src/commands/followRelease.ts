@@ -1,7 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readSmtpPause } from '../deliveries/pause.ts'
 import { showRelease, type ReleaseLine } from '../deliveries/releasePlan.ts'
 import type { Installation } from './installation.ts'
-import { dim, number, type Output } from './output.ts'
+import { dim, inert, number, type Output } from './output.ts'
 import { showEnd } from './releaseDate.ts'
 import { readOrganization } from '../organizations/organizations.ts'
 
@@ -9,15 +10,22 @@ const LOOK_MS = 500
 
 /**
  * Follows a release, and says how far it is: until it has ended, is frozen, or nothing of it is left that leaves by itself; or, with `whileDue`,
- * only until what is due has left.
+ * only until what is due has left. Ends with a remark, too, where something is due and the mail server refuses our login: that takes a person.
  */
-export async function followRelease({ database }: Installation, organizationId: string, id: string, out: Output, { whileDue = false } = {}): Promise<ReleaseLine> {
+export async function followRelease({ database }: Pick<Installation, 'database'>, organizationId: string, id: string, out: Output, { whileDue = false } = {}): Promise<ReleaseLine> {
   const { timeZone } = await database.tenant(organizationId, readOrganization)
   for (;;) {
     const release = await database.tenant(organizationId, (tx) => showRelease(tx, id))
-    if (!isOpen(release) || (whileDue && release.counts.due + release.counts.underWay === 0)) return release
+    const due = release.counts.due + release.counts.underWay
+    if (!isOpen(release) || (whileDue && due === 0)) return release
+    const pause = due > 0 ? await readSmtpPause(database) : null
+    if (pause !== null) {
+      out.remark(`All mail is paused, for the mail server refuses our login: ${inert(pause.reason)}`)
+      out.remark(`  It is tried again by itself at ${pause.retryAt.toISOString()}, and the mails leave then. ./muster doctor says more; ./muster release show ${id} --follow goes on watching.`)
+      return release
+    }
     out.progress(describe(release, timeZone))
-    await pause(LOOK_MS)
+    await sleep(LOOK_MS)
   }
 }
 

@@ -15,11 +15,13 @@ export type Output = {
   progress(text: string): void
   /** Ends the line that progress rewrites. */
   settle(): void
+  /** Resolves once all that was said on standard output has left this process; throws where it cannot be written. */
+  written(): Promise<void>
   /** A remark on standard error. */
   remark(line: string): void
 }
 
-type Stream = { write(text: string): unknown; isTTY?: boolean; columns?: number }
+type Stream = { write(text: string, written?: (error?: Error | null) => void): unknown; isTTY?: boolean; columns?: number }
 
 /** Off a terminal progress is told this often, in milliseconds. */
 const QUIET_MS = 5_000
@@ -52,6 +54,7 @@ export function openOutput(json: boolean, stdout: Stream, stderr: Stream, now: (
       }
     },
     settle,
+    written: () => new Promise((resolve, reject) => void stdout.write('', (error) => (error ? reject(error) : resolve()))),
     remark(line) {
       settle()
       stderr.write(`${line}\n`)

@@ -70,26 +70,38 @@ export function showReport(context: Context, reportId: string, { output }: { out
   return context.with(async ({ database, secret }) => {
     const organization = /^\d{1,18}$/.test(reportId) ? await organizationOfPasswordReport(database, reportId) : null
     if (organization === null) throw new CommandRefused('report.unknown', `There is no report ${JSON.stringify(reportId)}.`, 'Make new passwords: ./muster users passwords')
-    const lines = await fetchInto(output, () => fetchReport(database, organization, reportId, userInfo().username, secret))
-    if (out.json) out.data({ report: { id: reportId, users: lines.length, ...(output === undefined ? { passwords: lines } : { file: output }) } })
-    else if (output === undefined) for (const line of table(['username', 'name', 'e-mail', 'password'], lines.map(({ username, firstName, lastName, email, password }) => [username, `${firstName} ${lastName}`, email ?? '', password]))) out.say(line)
+    const fetch = (handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> => fetchReport(database, organization, reportId, userInfo().username, secret, handOver)
+    if (output === undefined) {
+      await fetch(async (lines) => {
+        if (out.json) out.data({ report: { id: reportId, users: lines.length, passwords: lines } })
+        else for (const line of table(['username', 'name', 'e-mail', 'password'], lines.map(({ username, firstName, lastName, email, password }) => [username, `${firstName} ${lastName}`, email ?? '', password]))) out.say(line)
+        await out.written()
+      })
+      return EXIT.done
+    }
+    const lines = await fetchInto(output, fetch)
+    if (out.json) out.data({ report: { id: reportId, users: lines.length, file: output } })
     else out.say(`${count(lines.length, 'password')} written to ${output}, readable by you alone. The report is gone; hand them over, and remove the file.`)
     return EXIT.done
   })
 }
 
-/** Fetches the report into a new file of its own, if one is named. What cannot be written must not be used up: the file is there before. */
-async function fetchInto(output: string | undefined, fetch: () => Promise<ReportedPassword[]>): Promise<ReportedPassword[]> {
-  if (output === undefined) return fetch()
+/** Fetches the report into a new file of its own. It is on the disk before the report is used up; where that fails, there is no file. */
+async function fetchInto(output: string, fetch: (handOver: (lines: readonly ReportedPassword[]) => Promise<void>) => Promise<ReportedPassword[]>): Promise<ReportedPassword[]> {
   // Never over a file that is there: it may hold the passwords of this very report.
   const file = await openToWrite(output, output, { onlyNew: true })
   try {
-    const lines = await fetch().catch(async (error: unknown) => {
-      await unlink(output)
-      throw error
+    return await fetch(async (lines) => {
+      try {
+        await file.writeFile(csvOf(lines))
+        await file.sync()
+      } catch (error) {
+        throw new CommandRefused('file.not_writable', `${output} cannot be written: ${(error as Error).message}.`, 'The report is still there: name another path with -o.')
+      }
     })
-    await file.writeFile(csvOf(lines))
-    return lines
+  } catch (error) {
+    await unlink(output)
+    throw error
   } finally {
     await file.close()
   }

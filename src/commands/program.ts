@@ -7,7 +7,6 @@ import { DELIVERY_PURPOSES, DELIVERY_STATES } from '../entities/states.ts'
 import { CONTACT_FILTERS, declareUsers, USER_FILTERS } from './declareUsers.ts'
 import * as deliveries from './deliveries.ts'
 import { examine } from './doctor.ts'
-import { CommandRefused } from './find.ts'
 import * as imports from './import.ts'
 import * as mailbox from './mailbox.ts'
 import * as mails from './mailTemplates.ts'
@@ -71,7 +70,7 @@ function tellRefusal(error: Error & { code?: string; hint?: string | null }, out
   out.remark(`${red('Refused.')} ${inertLines(message)}`)
   if (hint) out.remark(`  ${inert(hint)}`)
   if (out.json) out.data({ error: { code: error.code ?? (error instanceof SettingsRefused ? 'settings.refused' : 'unexpected'), message, hint, ...('problems' in error && { problems: error.problems }) } })
-  return error instanceof CommandRefused && error.code.startsWith('usage.') ? EXIT.usage : EXIT.refused
+  return error.code?.startsWith('usage.') ? EXIT.usage : EXIT.refused
 }
 
 const inertLines = (text: string): string => text.split('\n').map(inert).join('\n')
@@ -171,6 +170,7 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     new Option('--state <state>', `in this state only: ${DELIVERY_STATES.join(', ')}`),
     new Option('--purpose <purpose>', `for this purpose only: ${DELIVERY_PURPOSES.join(', ')}`),
     new Option('--import <id>', 'owed by this import only'),
+    new Option('--release <id>', 'of this release only'),
     limitOption,
   ])
   add(ledger, 'show <id>', 'one mail with everything that was tried', (context, [id]) => deliveries.showOneDelivery(context, id!))

@@ -1,9 +1,8 @@
 import { userInfo } from 'node:os'
 import { nameUsers, selectUsers } from '../accounts/selectUsers.ts'
 import { LEFT_OUT } from '../deliveries/choose.ts'
-import { effectiveRate, expectedEnd, listReleases, showRelease, type ReleaseLine } from '../deliveries/releasePlan.ts'
+import { listReleases, showRelease, TROUBLE_RULE, type ReleaseLine } from '../deliveries/releasePlan.ts'
 import { assertReleasable, cancelRelease, createRelease, freezeRelease, moveRelease, RELEASE_PURPOSES, resumeRelease, unknownRelease, usersOwedBy, type Changed, type ReleasePurpose, type ReleaseWish } from '../deliveries/releases.ts'
-import { TROUBLE_PERCENT } from '../deliveries/waves.ts'
 import type { Transaction } from '../entities/database.ts'
 import { workerSeen } from '../jobs/seenWorkers.ts'
 import { listOrganizations, organizationId, organizationOfRelease, readOrganization, type Organization } from '../organizations/organizations.ts'
@@ -106,18 +105,17 @@ function previewLines({ release, people, leftOut }: Made, { organization, date, 
     ...nameUnknown(unknown),
     `Not before ${showMoment(sendAt, own)}${zone === undefined || zone === own ? '' : `, ${showMoment(sendAt, zone)}`}`,
     ...warningsOf(date, own).map((line) => yellow(line)),
-    ...(release.firstWave > 0 ? [`First wave: ${number(release.firstWave)}; the other ${number(total - release.firstWave)} from ${showEnd(new Date(sendAt.getTime() + release.restAfterMinutes * 60_000), own, sendAt)}, unless ${TROUBLE_PERCENT} % of the first fail`] : []),
+    ...(release.firstWave > 0 ? [`First wave: ${number(release.firstWave)}; the other ${number(total - release.firstWave)} from ${showEnd(new Date(sendAt.getTime() + release.restAfterMinutes * 60_000), own, sendAt)}, unless ${TROUBLE_RULE}`] : []),
     estimateLine(release, own, sendAt),
   ]
 }
 
 /** "12,400 at 600 a minute finishes at 08:21" (spec D6) */
-function estimateLine({ counts: { total }, rate, firstWave, restAfterMinutes }: ReleaseLine, zone: string, sendAt: Date): string {
-  const ratePerMinute = effectiveRate(rate.own, rate.organization)
-  const end = expectedEnd({ sendAt, first: firstWave > 0 ? firstWave : total, rest: firstWave > 0 ? total - firstWave : 0, restAfterMinutes, ratePerMinute })
-  if (ratePerMinute === null || end === null) return 'No rate is set: they leave as fast as the mail server takes them.'
+function estimateLine({ counts: { total }, rate, expectedAt, beside }: ReleaseLine, zone: string, sendAt: Date): string {
+  if (rate.effective === null || expectedAt === null) return 'No rate is set: they leave as fast as the mail server takes them.'
   const whose = rate.own !== null && rate.organization !== null && rate.organization < rate.own ? ` (the organization's rate; ${number(rate.own)} was asked for)` : ''
-  return `${number(total)} at ${number(ratePerMinute)} a minute finishes at ${showEnd(end, zone, sendAt)}${whose}`
+  const others = beside === 0 ? '' : `, with ${count(beside, 'other mail')} of the organization due by then`
+  return `${number(total)} at ${number(rate.effective)} a minute finishes at ${showEnd(new Date(expectedAt), zone, sendAt)}${whose}${others}`
 }
 
 /** What is due is sent: by the workers that are there, or, embedded and alone, by this process until it has left. */

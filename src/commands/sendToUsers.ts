@@ -78,27 +78,39 @@ export function enableUsers(context: Context, flags: EnableFlags): Promise<ExitS
     tell({ created, opened, awaiting, leftOut, notInvitable, sending }, done, organization) {
       const userIds = [...created.map(({ userId }) => userId), ...opened]
       const blocked = created.filter(({ loginable }) => !loginable).length
+      const passedOver = opened.length > 0 && GIVEN.some((option) => flags[option] !== undefined)
       return {
         userIds,
         leftOut: [...leftOut, ...(notInvitable === null ? sending.leftOut : sending.leftOut.filter(({ reason }) => reason !== 'not_invitable_alone'))],
         headline: opened.length === 0 ? headline(created.length, 'made', done) : `${headline(created.length, 'made', done)}, and ${headline(opened.length, 'opened again', done)}`,
+        made: created.map(({ userId }) => userId),
         lines: [
+          ...(opened.length > 0 ? [asTheyWere(opened.length, passedOver, done)] : []),
           ...(awaiting.length > 0 ? [yellow(`${count(awaiting.length, 'contact')} ${done ? (awaiting.length === 1 ? 'awaits' : 'await') : 'would await'} a license, for no seat is free: ${awaiting.slice(0, 3).map(({ username }) => inert(username)).join(', ')}${awaiting.length > 3 ? ` and ${number(awaiting.length - 3)} more` : ''}.`)] : []),
           ...(blocked > 0 && !organization.settings.login.sso ? [yellow(`${count(blocked, 'of them', 'of them')} cannot log in yet: a group, a profile or a license is missing.`)] : []),
           ...(notInvitable !== null && mailing?.purpose === 'invitation' && created.length > 0 ? [yellow(`The role ${inert(notInvitable)} alone cannot be invited: saved, and not invited. Add another role first.`)] : []),
           ...(organization.settings.login.sso ? ['No mail is owed: the organization signs in through SSO.'] : sending.mailed.length === 0 ? ['No mail is owed.'] : [`${mailsOf(sending)} ${done ? 'owed' : 'would be owed'}.`, ...etaLines(sending, mailing!, organization)]),
         ],
         document: {
-          created: created.map(({ userId, contactId, username }) => ({ id: userId, contactId, username })), opened, awaiting: awaiting.map(({ contactId }) => contactId), notLoginable: blocked,
+          created: created.map(({ userId, contactId, username }) => ({ id: done ? userId : null, contactId, username })), opened, openedAsTheyWere: passedOver, awaiting: awaiting.map(({ contactId }) => contactId), notLoginable: blocked,
           notInvitable: mailing?.purpose === 'invitation' ? notInvitable : null, ...mailDocument(sending, mailing),
         },
-        partly: awaiting.length > 0 || (notInvitable !== null && mailing?.purpose === 'invitation' && created.length > 0),
+        partly: awaiting.length > 0 || passedOver || (notInvitable !== null && mailing?.purpose === 'invitation' && created.length > 0),
         question: `Enable access for ${count(userIds.length + awaiting.length, 'contact')}?`,
       }
     },
     after: (installation, organization, { sending }) => (mailing === null || mailing.sendAt === null ? Promise.resolve({ document: {}, lines: [], partly: false }) : leave(context, installation, organization, sending, mailing)),
   }
   return bulk(context, flags, action)
+}
+
+/** What a new user is given; those that are opened again have theirs already. */
+const GIVEN = ['group', 'profile', 'license', 'role', 'username', 'company', 'businessUnit', 'department', 'location', 'lookup'] as const satisfies readonly (keyof EnableFlags)[]
+
+/** Whoever is a user already gets nothing of what was asked for here, and that must not go unsaid. */
+function asTheyWere(opened: number, passedOver: boolean, done: boolean): string {
+  const said = `${headline(opened, 'opened', done)} as before${passedOver ? ', without what was asked for here: that is for new users' : ''}; ./muster users set changes what somebody has.`
+  return passedOver ? yellow(said) : said
 }
 
 function refuseForSso({ name, settings }: Organization): void {
@@ -139,9 +151,10 @@ function etaLines(sending: Sending, { sendAt }: Mailing, { settings, timeZone }:
   const rate = settings.mail.ratePerMinute
   const lasts = rate === null ? 0 : ((mails - 1) / rate) * 60_000
   const at = rate === null ? '' : `, at ${number(rate)} a minute`
-  if (sendAt === null) return ['They are held until they are released.']
-  if (sendAt === 'now') return [`They leave at once${at}${lasts > 1000 ? `: the last one after ${duration(lasts)}` : ''}.`]
-  return [`They leave from ${inZone(sendAt, timeZone)} (${timeZone})${at}${lasts > 1000 ? `: the last one at ${inZone(new Date(sendAt.getTime() + lasts), timeZone)}` : ''}.`]
+  const [they, is, leave] = mails === 1 ? ['It', 'is', 'leaves'] : ['They', 'are', 'leave']
+  if (sendAt === null) return [`${they} ${is} held until ${they.toLowerCase()} ${is} released.`]
+  if (sendAt === 'now') return [`${they} ${leave} at once${at}${lasts > 1000 ? `: the last one after ${duration(lasts)}` : ''}.`]
+  return [`${they} ${leave} from ${inZone(sendAt, timeZone)} (${timeZone})${at}${lasts > 1000 ? `: the last one at ${inZone(new Date(sendAt.getTime() + lasts), timeZone)}` : ''}.`]
 }
 
 function inZone(instant: Date, timeZone: string): string {

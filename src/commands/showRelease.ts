@@ -8,7 +8,6 @@ import { showEnd, showMoment } from './releaseDate.ts'
 export function showReleaseLines(release: ReleaseLine, { key, timeZone }: Organization): string[] {
   const { id, name, state, purpose, counts, rate, firstWave, restAfterMinutes, restReleasedAt, reason, reasons, leftOutBefore, actualRate, expectedAt } = release
   const sendAt = new Date(release.sendAt)
-  const trouble = counts.failed + counts.unknown
   const paced = [rate.own === null ? null : `${number(rate.own)} a minute`, rate.organization === null ? null : `the organization's ${number(rate.organization)} a minute`].filter((part) => part !== null)
   const sent = [
     `${number(counts.sent)} sent`, `${number(counts.failed)} failed`, `${number(counts.unknown)} unknown`, ...(counts.bounced > 0 ? [`${number(counts.bounced)} came back`] : []),
@@ -24,17 +23,17 @@ export function showReleaseLines(release: ReleaseLine, { key, timeZone }: Organi
     ...Object.entries(reasons).map(([code, howMany]) => `              ${number(howMany)}: ${LEFT_OUT[code] ?? inert(code)}`),
     ...Object.entries(leftOutBefore).map(([code, howMany]) => `              ${number(howMany)} left out before: ${LEFT_OUT[code] ?? inert(code)}`),
     ...(expectedAt === null ? [] : [`  finishes    ${showEnd(new Date(expectedAt), timeZone, sendAt)}`]),
-    ...nextOf(release, trouble),
+    ...nextOf(release),
   ]
 }
 
 const TONES = { scheduled: yellow, running: green, frozen: red, finished: green, cancelled: dim } as const
 
-function nextOf({ id, state }: ReleaseLine, trouble: number): string[] {
+function nextOf({ id, state, counts }: ReleaseLine): string[] {
   const next: string[] = []
   if (state === 'scheduled') next.push(`./muster release move ${id} --at DATE`, `./muster release freeze ${id}`)
   if (state === 'running') next.push(`./muster release freeze ${id}`)
   if (state === 'frozen') next.push(`./muster release resume ${id}`, `./muster release cancel ${id}`)
-  if (trouble > 0) next.push('./muster deliveries list --state failed')
+  for (const trouble of ['failed', 'unknown', 'bounced'] as const) if (counts[trouble] > 0) next.push(`./muster deliveries list --release ${id} --state ${trouble}`)
   return next.length === 0 ? [] : [dim(`  next: ${next.join('   ')}`)]
 }

@@ -121,13 +121,14 @@ export function readEximText(text: string, failedRecipients: string | null): Tex
   const returned = end === null ? '' : text.slice(end.index)
   if (EXIM_DELAYED.test(flat) && failedRecipients === null) return { recipients: [{ action: 'delayed', status: '4.0.0', finalRecipient: null, originalRecipient: null, words: '' }], returned }
   if (failedRecipients === null || !EXIM_FAILED.test(flat)) return null
-  const addresses = failedRecipients.split(',').map((address) => address.trim()).filter((address) => address !== '').slice(0, MOST_BLOCKS)
+  const addresses = new Map(failedRecipients.split(',').map((address) => address.trim()).filter((address) => address !== '').slice(0, MOST_BLOCKS).map((address) => [address.toLowerCase(), address]))
   const lines = said.split('\n').map((line) => line.trim())
-  const recipients = addresses.map((address) => {
-    const from = lines.findIndex((line) => line.toLowerCase() === address.toLowerCase())
-    const rest = from < 0 ? [] : lines.slice(from + 1)
-    const next = rest.findIndex((line) => addresses.some((other) => line.toLowerCase() === other.toLowerCase()))
-    return failed(address, (next < 0 ? rest : rest.slice(0, next)).join(' '))
+  // Each line is looked at once: whoever writes such a message chooses the number of both.
+  const headings = lines.flatMap((line, at) => (addresses.has(line.toLowerCase()) ? [{ address: line.toLowerCase(), at }] : []))
+  const words = new Map<string, string>()
+  headings.forEach(({ address, at }, index) => {
+    if (!words.has(address)) words.set(address, lines.slice(at + 1, headings[index + 1]?.at).join(' '))
   })
+  const recipients = [...addresses].map(([key, address]) => failed(address, words.get(key) ?? ''))
   return recipients.length === 0 ? null : { recipients, returned }
 }

@@ -152,7 +152,8 @@ const VERDICT_STATEMENT = `
         state = v.state,
         reason = v.reason,
         attempts = d.attempts - v.uncounted,
-        send_at = case when v.delay is null then d.send_at else now() + make_interval(secs => v.delay) end,
+        -- Later than the try is due only what was moved meanwhile: it keeps its new date, and what has left was due by then.
+        send_at = case when v.state = 'scheduled' then greatest(now() + make_interval(secs => v.delay), d.send_at) else least(d.send_at, now()) end,
         sent_at = case when v.state = 'sent' then now() else d.sent_at end,
         -- An unknown one keeps its token, so that an answer that comes late is still known for what it is.
         lease_token = case when v.state = 'unknown' then d.lease_token end,

@@ -46,7 +46,7 @@ export async function oweDeliveries(tx: Transaction, importId: string, tables: O
   }
   await tx.run(
     `update deliveries d set state = 'scheduled', send_at = coalesce(h.send_at, ${letGoAt(wish)}), import_id = ${importId}, reason = null, updated_at = now()
-     from ${tables.held} h where h.row between $1 and $2 and d.id = h.delivery_id and d.state = 'held'`,
+     from ${tables.held} h where h.row between $1 and $2 and d.id = h.delivery_id and d.state = 'held' and d.release_id is null`,
     bounds,
   )
 }
@@ -56,7 +56,7 @@ const letGoAt = (wish: DeliveryWish): string => (wish.kind === 'at' ? `'${new Da
 
 /**
  * Plans which mails of known people the import lets go: under `--delivery now` or a date all that earlier imports hold for the people in its
- * file, otherwise those to whom a row gives a Send Date. What is confirmed is this list; a commit lets go nothing else (spec E1).
+ * file, otherwise those to whom a row gives a Send Date. What belongs to a release has its date there. What is confirmed is this list; a commit lets go nothing else (spec E1).
  */
 export async function planHeld(tx: Transaction, tables: OwingTables, wish: DeliveryWish): Promise<void> {
   await tx.run(`drop table if exists ${tables.held}`)
@@ -72,7 +72,7 @@ export async function planHeld(tx: Transaction, tables: OwingTables, wish: Deliv
      select row, id, coalesce(send_at, due) from (
        select ${once} p.row, d.id, r.delivery, r.send_at, d.send_at as due from ${tables.plan} p join ${tables.rows} r on r.row = p.row
        join users u on u.contact_id = p.contact_id join deliveries d on d.user_id = u.id
-       where p.fate in ('update', 'unchanged') and d.state = 'held' ${first}
+       where p.fate in ('update', 'unchanged') and d.state = 'held' and d.release_id is null ${first}
      ) found where ${asks}`,
   )
 }

@@ -11,10 +11,13 @@ export type Owing = Choice & {
   releaseId?: string | undefined
 }
 
+/** Mails that have a reason of their own each time: another one is no repetition of one of which nobody knows whether it arrived. */
+const ASKED_ANEW: readonly DeliveryPurpose[] = ['passwordReset', 'passwordChanged', 'welcome', 'alreadyRegistered']
+
 /**
  * Owes each of these users a mail of the purpose (spec D2, D3). One that is held or scheduled already is taken along, as nobody is to
  * get the same thing twice; one that was sent, failed, bounced or cancelled is followed by a new epoch with a new secret, and an invitation
- * of that epoch. Whoever is being sent one at this moment, or whose last one is unknown, is passed over: chooseUsers tells of them before.
+ * of that epoch. Whoever is being sent one at this moment, or whose last one is unknown, is passed over: chooseUsers tells of them before. ASKED_ANEW are not passed over for that.
  * What gives access by another way and has not left is cancelled. Two at once for one user: the unique epoch lets one of them win.
  * @returns how many are owed now
  */
@@ -40,7 +43,7 @@ export async function oweMails(tx: Transaction, { userIds, purpose, deliverTo, s
      ), owed as (
        insert into deliveries (organization_id, user_id, purpose, epoch, state, send_at, deliver_to, release_id)
        select ${tx.organizationId}, l.user_id, $2, coalesce(l.epoch, 0) + 1, '${state}', ${instant}, $3, $5::bigint
-       from latest l where l.state is null or l.state in ('sent', 'failed', 'bounced', 'cancelled')
+       from latest l where l.state is null or l.state in ('sent', 'failed', 'bounced', 'cancelled'${ASKED_ANEW.includes(purpose) ? ", 'unknown'" : ''})
        order by l.user_id on conflict (user_id, purpose, epoch) do nothing returning user_id, epoch, purpose
      ), invited as (
        insert into invitations (organization_id, user_id, epoch, state)

@@ -1,5 +1,5 @@
 import type { Database } from '../entities/database.ts'
-import { readOwnVersion, type OwnVersion } from '../organizations/mailTemplates.ts'
+import { readOwnTemplate, readOwnVersion, type OwnVersion } from '../organizations/mailTemplates.ts'
 import { compileTemplate, type CompiledTemplate } from '../templates/render.ts'
 import type { Claimed } from './compose.ts'
 
@@ -17,8 +17,9 @@ type Parts = { database: Database; log: { error(detail: object, message: string)
  */
 export function ownWordings({ database, log }: Parts): OwnWording {
   const compiled = new Map<string, Promise<CompiledTemplate | null>>()
-  const compile = async (organizationId: string, own: OwnVersion): Promise<CompiledTemplate | null> => {
-    const source = await database.tenant(organizationId, (tx) => readOwnVersion(tx, own))
+  const compile = async ({ id: organizationId, language }: Claimed['organization'], own: OwnVersion): Promise<CompiledTemplate | null> => {
+    // Published anew since the claim: the new one is what the organization wants. Withdrawn: the default.
+    const source = await database.tenant(organizationId, async (tx) => (await readOwnVersion(tx, own)) ?? (await readOwnTemplate(tx, own.purpose, language))?.source ?? null)
     if (source === null) return null
     try {
       return compileTemplate(own.purpose, source)
@@ -34,7 +35,7 @@ export function ownWordings({ database, log }: Parts): OwnWording {
     const known = compiled.get(key)
     if (known) return known
     if (compiled.size >= KEPT) compiled.delete(compiled.keys().next().value!)
-    const made = compile(organization.id, own)
+    const made = compile(organization, own)
     compiled.set(key, made)
     // A database that was away for a moment must not cost an organization its wording for good.
     made.catch(() => compiled.delete(key))

@@ -35,7 +35,9 @@ export type Allotted = {
 /**
  * Gives the next mails of several streams their instants, as one virtual queue for each rate (GCRA without a burst): a mail takes the next
  * instant of its stream and of the organization, the later of the two, and whoever can leave soonest goes first. Streams that could leave
- * at the same instant take turns, so that a large release leaves room for single mails. Instants that nobody used are gone; nothing is ever faster. Pure.
+ * at the same instant take turns, so that a large release leaves room for single mails. Where the organization has no rate, what has none could always
+ * leave at once and would take every place: so streams with a rate have theirs first, up to half of the places while others want them, too.
+ * Instants that nobody used are gone; nothing is ever faster. Pure.
  * @param now the database's clock, in milliseconds since 1970
  * @param limit mails at most
  * @param aheadMs no instant lies further ahead of now than this
@@ -46,24 +48,35 @@ export function allot({ streams, organization, now, limit, aheadMs = AHEAD_MS }:
   let organizationNextAt = Math.max(organization.nextAt, now)
   // Claims of one mail each would otherwise always begin with the same stream.
   let turn = organization.gapMs === null ? 0 : Math.round(organizationNextAt / organization.gapMs)
-  for (let left = limit; left > 0; left--, turn++) {
-    const soonest = firstInTurn(streams, instants, streamsNextAt, organizationNextAt, turn)
-    if (soonest === null) break
-    const { index, at } = soonest
-    if (at > now + aheadMs) return { instants, streamsNextAt, organizationNextAt, nextInMs: Math.max(at - aheadMs / 2 - now, 0) }
-    instants[index]!.push(at)
-    streamsNextAt[index] = at + (streams[index]!.gapMs ?? 0)
-    organizationNextAt = organization.gapMs === null ? organizationNextAt : at + organization.gapMs
+  let left = limit
+  const soonest = (among: Among) => firstInTurn(streams, instants, streamsNextAt, organizationNextAt, turn, among)
+  const fill = (among: Among, least: number): void => {
+    for (; left > least; left--, turn++) {
+      const next = soonest(among)
+      if (next === null || next.at > now + aheadMs) return
+      const { index, at } = next
+      instants[index]!.push(at)
+      streamsNextAt[index] = at + (streams[index]!.gapMs ?? 0)
+      organizationNextAt = organization.gapMs === null ? organizationNextAt : at + organization.gapMs
+    }
   }
-  return { instants, streamsNextAt, organizationNextAt, nextInMs: null }
+  if (organization.gapMs === null) {
+    fill(({ gapMs }) => gapMs !== null, Math.floor(limit / 2))
+    fill(({ gapMs }) => gapMs === null, 0)
+  }
+  fill(() => true, 0)
+  const next = left > 0 ? soonest(() => true) : null
+  return { instants, streamsNextAt, organizationNextAt, nextInMs: next === null ? null : Math.max(next.at - aheadMs / 2 - now, 0) }
 }
 
-/** Of the streams that have mails left the one that may leave soonest; of several, the next in turn. Null: none is left. */
-function firstInTurn(streams: readonly Stream[], instants: readonly number[][], nextAt: readonly number[], organizationNextAt: number, turn: number): { index: number; at: number } | null {
+type Among = (stream: Stream) => boolean
+
+/** Of these streams that have mails left the one that may leave soonest; of several, the next in turn. Null: none is left. */
+function firstInTurn(streams: readonly Stream[], instants: readonly number[][], nextAt: readonly number[], organizationNextAt: number, turn: number, among: Among): { index: number; at: number } | null {
   let best: { index: number; at: number } | null = null
   for (let step = 0; step < streams.length; step++) {
     const index = (turn + step) % streams.length
-    if (instants[index]!.length >= streams[index]!.due) continue
+    if (instants[index]!.length >= streams[index]!.due || !among(streams[index]!)) continue
     const at = Math.max(nextAt[index]!, organizationNextAt)
     if (best === null || at < best.at) best = { index, at }
   }

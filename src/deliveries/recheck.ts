@@ -12,10 +12,13 @@ const among = (column: string, words: readonly string[]): string => `case ${colu
 
 /**
  * SQL: whether a user `u` holds one role only, and that is one that cannot be invited alone (spec C11). What came along with a product that
- * everybody is linked to does not count: it says nothing about the person.
+ * everybody is linked to counts for those alone who hold nothing else: it says nothing about the person.
  */
-const NOT_INVITABLE_ALONE = `(select count(distinct r.id) = 1 and bool_and(not r.invitable_alone) from user_roles l join roles r on r.id = l.role_id
-      left join products p on p.id = l.product_id and p.auto_link and p.role_id = l.role_id where l.user_id = u.id and p.id is null)`
+const NOT_INVITABLE_ALONE = `(select case when count(*) filter (where p.id is null) > 0
+        then count(distinct r.id) filter (where p.id is null) = 1 and bool_and(not r.invitable_alone) filter (where p.id is null)
+        else count(distinct r.id) = 1 and bool_and(not r.invitable_alone) end
+      from user_roles l join roles r on r.id = l.role_id
+      left join products p on p.id = l.product_id and p.auto_link and p.role_id = l.role_id where l.user_id = u.id)`
 
 /** Why the rest of a release is held: its first wave is looked at first (spec D6). */
 export const FIRST_WAVE = 'first_wave'

@@ -1,6 +1,11 @@
 import type { Transaction } from '../entities/database.ts'
 import type { DeliveryState, ReleaseState } from '../entities/states.ts'
+import { FIRST_WAVE } from './recheck.ts'
 import { unknownRelease, type ReleasePurpose } from './releases.ts'
+import { TROUBLE_AT_LEAST, TROUBLE_PERCENT } from './waves.ts'
+
+/** When the rest of a release does not follow its first wave (judgeWave), in words, behind "unless". */
+export const TROUBLE_RULE = `${TROUBLE_PERCENT} % of the first fail, come back or are unknown, and ${TROUBLE_AT_LEAST} of them at least, or half`
 
 /** The lower of a release's and its organization's rate; null: neither has one. Mails a minute. */
 export function effectiveRate(release: number | null, organization: number | null): number | null {
@@ -25,6 +30,15 @@ export function expectedEnd({ sendAt, first, rest, restAfterMinutes, ratePerMinu
   return new Date(sendAt.getTime() + minutes * MINUTE_MS)
 }
 const MINUTE_MS = 60_000
+
+/** Mails that become due at an instant. */
+export type Batch = { at: Date; count: number }
+
+/** When the last of these mails has left, all of them sharing one rate, each batch from its instant on. Pure. */
+export function endOfAll(batches: readonly Batch[], ratePerMinute: number): Date {
+  const end = batches.toSorted((a, b) => a.at.getTime() - b.at.getTime()).reduce((busy, { at, count }) => Math.max(busy, at.getTime()) + (count / ratePerMinute) * MINUTE_MS, 0)
+  return new Date(end)
+}
 
 export type ReleaseCounts = Record<'total' | 'sent' | 'failed' | 'bounced' | 'unknown' | 'waiting' | 'due' | 'held' | 'underWay' | 'leftOut', number>
 
@@ -54,6 +68,8 @@ export type ReleaseLine = {
   actualRate: number | null
   /** When the last one is expected to leave; null where nothing tells, or nothing is left. */
   expectedAt: string | null
+  /** Other mails of the organization that are due until then and share its rate: expectedAt is behind them. */
+  beside: number
   createdBy: string
   createdAt: string
   finishedAt: string | null
@@ -117,10 +133,25 @@ async function describe(tx: Transaction, releases: readonly Stored[]): Promise<R
     [releases.map(({ id }) => id)],
   )
   const byRelease = Map.groupBy(counted, ({ id }) => id)
-  return releases.map((release) => lineOf(release, byRelease.get(release.id) ?? []))
+  const planned = releases.map((release) => ({ release, counted: byRelease.get(release.id) ?? [], course: courseOf(release, byRelease.get(release.id) ?? []) }))
+  const others = await othersDue(tx, planned.flatMap(({ release, course }) => (course === null || course.asItIs || release.organizationRate === null ? [] : [{ id: release.id, until: course.end }])))
+  return planned.map(({ release, counted: own, course }) => lineOf(release, own, course, others.get(release.id) ?? []))
 }
 
-function lineOf(stored: Stored, counted: readonly Counted[]): ReleaseLine {
+/** What else of the organization is due until these ends of releases, by the minute: other releases, and mails of nobody's. */
+async function othersDue(tx: Transaction, ends: readonly { id: string; until: Date }[]): Promise<Map<string, Batch[]>> {
+  if (ends.length === 0) return new Map()
+  const rows = await tx.query<Batch & { id: string }>(
+    `select e.id, greatest(max(d.send_at), now()) as at, count(*)::int as count
+     from unnest($1::bigint[], $2::timestamptz[]) as e (id, until)
+     join deliveries d on d.organization_id = $3 and d.send_at <= e.until and d.release_id is distinct from e.id and (d.state = 'scheduled' or d.state = 'held' and d.reason = '${FIRST_WAVE}')
+     group by e.id, date_trunc('minute', d.send_at)`,
+    [ends.map(({ id }) => id), ends.map(({ until }) => until), tx.organizationId],
+  )
+  return Map.groupBy(rows, ({ id }) => id)
+}
+
+function lineOf(stored: Stored, counted: readonly Counted[], course: Course | null, others: readonly Batch[]): ReleaseLine {
   const { ratePerMinute, organizationRate, now, leftOutBefore, sendAt, restReleasedAt, createdAt, finishedAt, ...kept } = stored
   const sum = (...states: DeliveryState[]): number => counted.reduce((total, { state, count }) => total + (states.includes(state) ? count : 0), 0)
   const reasons: Record<string, number> = {}
@@ -142,7 +173,8 @@ function lineOf(stored: Stored, counted: readonly Counted[]): ReleaseLine {
     leftOutBefore: leftOutBefore ?? {},
     ...sentBetween(counted),
     actualRate: actual,
-    expectedAt: expectedEndOf(stored, counted, effective, actual)?.toISOString() ?? null,
+    expectedAt: expectedEndOf(course, others, organizationRate)?.toISOString() ?? null,
+    beside: others.reduce((total, { count }) => total + count, 0),
     createdAt: createdAt.toISOString(),
     finishedAt: finishedAt?.toISOString() ?? null,
   }
@@ -169,8 +201,11 @@ function actualRate(counted: readonly Counted[], now: Date): number | null {
   return seconds < LEAST_SECONDS ? null : Math.round(((sent - 1) / seconds) * 60)
 }
 
-/** From what is left and the rate that is set, or the one at which they have been leaving. */
-function expectedEndOf(release: Stored, counted: readonly Counted[], effective: number | null, actual: number | null): Date | null {
+/** What is left of a release, and when that ends where nothing else is in its way; `asItIs`: at the rate at which it is leaving now, which whatever else leaves has slowed already. */
+type Course = { batches: Batch[]; end: Date; asItIs: boolean }
+
+/** By the rate that is set; once it is under way, by the one at which its mails leave, and never above the one that is set. */
+function courseOf(release: Stored, counted: readonly Counted[]): Course | null {
   if (release.state !== 'scheduled' && release.state !== 'running') return null
   const leaving = counted.filter(({ state, reason }) => ['scheduled', 'queued', 'sending'].includes(state) || (state === 'held' && reason === 'first_wave'))
   const left = leaving.reduce((total, { count }) => total + count, 0)
@@ -178,5 +213,16 @@ function expectedEndOf(release: Stored, counted: readonly Counted[], effective: 
   const rest = leaving.reduce((total, { count, state }) => total + (state === 'held' ? count : 0), 0)
   const sendAt = new Date(Math.max(release.sendAt.getTime(), release.now.getTime()))
   const waited = (sendAt.getTime() - release.sendAt.getTime()) / MINUTE_MS
-  return expectedEnd({ sendAt, first: left - rest, rest, restAfterMinutes: Math.max(release.restAfterMinutes - waited, 0), ratePerMinute: effective ?? actual })
+  const restAfterMinutes = Math.max(release.restAfterMinutes - waited, 0)
+  const effective = effectiveRate(release.ratePerMinute, release.organizationRate)
+  const actual = actualRate(counted, release.now)
+  const asItIs = actual !== null && release.state === 'running' && release.now.getTime() - Math.max(...instantsOf(counted, 'last')) < MINUTE_MS
+  const end = expectedEnd({ sendAt, first: left - rest, rest, restAfterMinutes, ratePerMinute: asItIs ? effectiveRate(actual, effective) : (effective ?? actual) })
+  const batches = [{ at: sendAt, count: left - rest }, { at: new Date(sendAt.getTime() + restAfterMinutes * MINUTE_MS), count: rest }]
+  return end === null ? null : { batches: batches.filter(({ count }) => count > 0), end, asItIs }
+}
+
+function expectedEndOf(course: Course | null, others: readonly Batch[], organizationRate: number | null): Date | null {
+  if (course === null || others.length === 0 || organizationRate === null) return course?.end ?? null
+  return new Date(Math.max(course.end.getTime(), endOfAll([...others, ...course.batches], organizationRate).getTime()))
 }

@@ -48,7 +48,7 @@ export async function assertReleasable(tx: Transaction): Promise<void> {
 
 /**
  * Makes a release (spec D6): whoever can be mailed is owed the mail on its date, whoever cannot is left out with the reason. What imports
- * hold for the chosen is taken along. Of a first wave the rest is held until it has been looked at (waves.ts).
+ * hold for the chosen is taken along; a mail with a date of its own keeps that. Of a first wave the rest is held until it has been looked at (waves.ts).
  * Throws ReleaseRefused where the organization uses SSO, nobody is left to be mailed, or an open release has the name already.
  * @returns `mailed` are users; `owed` counts their mails, and is less only where another process owed them at this moment
  */
@@ -58,7 +58,9 @@ export async function createRelease(tx: Transaction, wish: ReleaseWish): Promise
   await tx.query(`select pg_advisory_xact_lock(hashtext('muster.releases'), hashtext($1))`, [`${tx.organizationId}/${wish.name}`])
   const taken = await tx.query<{ id: string }>(`select id from releases where name = $1 and state in ('scheduled', 'running', 'frozen')`, [wish.name])
   if (taken.length > 0) throw new ReleaseRefused('release.name_taken', `There is an open release named ${JSON.stringify(wish.name)} already: ${taken[0]!.id}.`, `./muster release show ${taken[0]!.id} shows it. Give the new one another name.`)
-  const { mailed, leftOut } = await chooseUsers(tx, wish)
+  // Whoever is changed at this moment, or owed a mail by somebody else, is waited for, and judged as he or she is then.
+  await tx.run('select from users where id = any ($1::bigint[]) order by id for no key update', [[...wish.userIds]])
+  const { mailed, leftOut } = await chooseUsers(tx, { ...wish, forRelease: true })
   if (mailed.length === 0) throw nobodyLeft(leftOut)
 
   const [made] = await tx.query<{ id: string; sendAt: Date }>(
@@ -130,6 +132,9 @@ const frozeItself = ({ reason }: Locked): boolean => reason?.startsWith(FIRST_WA
 /** Mails of release $1 that somebody may still take back, locked in the order of their ids, as everybody does. */
 const open = (states: string, more = ''): string => `with open as (select id from deliveries where release_id = $1 and state in (${states}) ${more} order by id for no key update)`
 
+/** SQL: whether a held mail goes on as its release is moved; $2: with the rest behind its first wave. Who cannot log in stays held, with the new date. */
+const LET_GO = `(d.state = 'held' and (d.reason = 'release_frozen' or $2 and d.reason = '${FIRST_WAVE}'))`
+
 /**
  * Gives a release another date; what was frozen goes on, too. Mails not sent yet get the date; those that a worker has in its hands fall
  * at the fence, as their date is to come. Of a release that is under way what has left has left. One that froze itself over its first
@@ -144,20 +149,22 @@ export async function moveRelease(tx: Transaction, id: string, sendAt: Date, ope
        rest_released_at = case when $3 then now() else rest_released_at end where id = $1`,
     [id, sendAt, overridden],
   )
-  const moved = await tx.run(
-    `${open(`'scheduled', 'held'`, `and (state = 'scheduled' or reason = 'release_frozen' or $2 and reason = '${FIRST_WAVE}')`)}
-     update deliveries d set state = 'scheduled', send_at = r.send_at, reason = null, updated_at = now()
-     from open, releases r where d.id = open.id and r.id = $1 and d.state in ('scheduled', 'held')`,
+  // In one statement, as a mail may go from one of these states to another at this moment. One that is past the fence most likely leaves;
+  // if the server refuses it for now, the date is the new one.
+  const [moved] = await tx.query<{ mails: number }>(
+    `${open(`'held', 'scheduled', 'queued', 'sending'`)}, moved as (
+       update deliveries d set
+         state = case when ${LET_GO} then 'scheduled' else d.state end,
+         reason = case when d.state = 'scheduled' or ${LET_GO} then null else d.reason end,
+         send_at = case when d.state in ('queued', 'sending') and r.send_at <= now() then d.send_at
+           when d.reason = '${FIRST_WAVE}' and d.state = 'held' and not $2 then r.send_at + make_interval(mins => r.rest_after_minutes) else r.send_at end,
+         updated_at = now()
+       from open, releases r where d.id = open.id and r.id = $1 and d.state in ('held', 'scheduled', 'queued', 'sending') returning d.state
+     )
+     select (count(*) filter (where state <> 'sending'))::int as mails from moved`,
     [id, overridden],
   )
-  const waiting = await tx.run(
-    `${open(`'held'`, `and reason = '${FIRST_WAVE}'`)}
-     update deliveries d set send_at = r.send_at + make_interval(mins => r.rest_after_minutes), updated_at = now()
-     from open, releases r where d.id = open.id and r.id = $1`,
-    [id],
-  )
-  const inHand = await tx.run(`${open(`'queued'`)} update deliveries d set send_at = r.send_at, updated_at = now() from open, releases r where d.id = open.id and r.id = $1 and r.send_at > now()`, [id])
-  const mails = moved + waiting + inHand
+  const { mails } = moved!
   const changed = release.state !== 'scheduled' || release.sendAt.getTime() !== sendAt.getTime()
   if (changed) await audit(tx, operator, 'releases.move', { releaseId: id, from: release.sendAt.toISOString(), to: sendAt.toISOString(), mails })
   return { id, state: 'scheduled', changed, mails }

@@ -31,14 +31,29 @@ export async function giveBackLostLeases(tx: Transaction): Promise<{ givenBack: 
   return { givenBack: count('scheduled'), unknown: count('unknown'), failed: count('failed') }
 }
 
-/** Deliveries held because the person could not log in, and now can, are let go again on their old date. Gives how many. */
-export function releaseMended(tx: Transaction): Promise<number> {
-  return tx.run(
-    `with held as (
-       select d.id from deliveries d where d.state = 'held' and d.reason = '${MENDABLE}' and d.send_at is not null for update skip locked
-     ), mended as (
-       select d.id from held join deliveries d using (id) ${JOINS} where ${OBJECTION} is distinct from '${MENDABLE}'
+/** Deliveries that one call of releaseMended lets go, at most. */
+export const MENDED_AT_ONCE = 1_000
+
+/**
+ * Deliveries held because the person could not log in, and now can, are let go again on their old date, once that has come. Whoever still
+ * cannot is only read, as they may be many.
+ * @returns how many were found; MENDED_AT_ONCE where there may be more
+ */
+export async function releaseMended(tx: Transaction): Promise<number> {
+  const mended = await tx.query<{ id: string }>(
+    `with held as materialized (
+       select d.id from deliveries d where d.organization_id = $1 and d.state = 'held' and d.reason = '${MENDABLE}' and d.send_at <= now()
      )
-     update deliveries d set state = 'scheduled', reason = null, updated_at = now() from mended where d.id = mended.id`,
+     select d.id from held join deliveries d using (id) ${JOINS} where ${OBJECTION} is distinct from '${MENDABLE}' limit ${MENDED_AT_ONCE}`,
+    [tx.organizationId],
   )
+  if (mended.length === 0) return 0
+  await tx.run(
+    `with still as (
+       select id from deliveries where id = any ($1::bigint[]) and state = 'held' and reason = '${MENDABLE}' order by id for no key update skip locked
+     )
+     update deliveries d set state = 'scheduled', reason = null, updated_at = now() from still where d.id = still.id and d.id = any ($1::bigint[])`,
+    [mended.map(({ id }) => id)],
+  )
+  return mended.length
 }

@@ -43,11 +43,13 @@ const BY_ITSELF = 'muster'
  */
 export async function sweepReleases(tx: Transaction): Promise<Swept> {
   // Each second and for every organization with an open release: mostly there is nothing to do, and one question finds that out.
-  const [found] = await tx.query<{ some: boolean }>(
+  const [found] = await tx.query<{ some: boolean; stalled: boolean }>(
     `select exists (select from releases r where r.organization_id = $1 and (
-       r.state = 'scheduled' and r.send_at <= now() or r.state = 'running' and (r.first_wave > 0 and r.rest_released_at is null or not ${HAS_OPEN}))) as some`,
+       r.state = 'scheduled' and r.send_at <= now() or r.state = 'running' and (r.first_wave > 0 and r.rest_released_at is null or not ${HAS_OPEN}))) as some,
+       exists (select from releases r where r.organization_id = $1 and r.state in ('scheduled', 'running') and ${HAS_STALLED}) as stalled`,
     [tx.organizationId],
   )
+  if (found!.stalled) await letStalledGo(tx)
   if (!found!.some) return { begun: [], followed: [], frozen: [], finished: [] }
   const begun = await tx.query<{ id: string }>(
     `update releases set state = 'running', updated_at = now() where organization_id = $1 and state = 'scheduled' and send_at <= now() returning id`,
@@ -63,6 +65,29 @@ export async function sweepReleases(tx: Transaction): Promise<Swept> {
 
 /** SQL: whether anything of release r is still to come. One that failed or is unknown wants a person, and is not. */
 const HAS_OPEN = `exists (select from deliveries d where d.release_id = r.id and d.state in ('held', 'scheduled', 'queued', 'sending'))`
+
+/** Whether the rest of release r still waits for its first wave. */
+const REST_WAITS = '(r.first_wave > 0 and r.rest_released_at is null)'
+
+/**
+ * SQL: whether release r, which is not frozen, has mails that are held as if it were, or behind a first wave that is through. A claim holds
+ * them so where its snapshot is older than the step that let the others go. While the rest waits, which may be many, only the wave is looked at.
+ */
+const HAS_STALLED = `(${REST_WAITS} and exists (select from deliveries d where d.release_id = r.id and d.first_wave and d.state = 'held' and d.reason = 'release_frozen')
+    or not ${REST_WAITS} and exists (select from deliveries d where d.release_id = r.id and d.state = 'held' and d.reason in ('release_frozen', '${FIRST_WAVE}')))`
+
+/** Where the release is frozen at this very moment, the next claim holds them again. */
+function letStalledGo(tx: Transaction): Promise<number> {
+  return tx.run(
+    `with stalled as (
+       select d.id, r.send_at from releases r join deliveries d on d.release_id = r.id
+       where r.organization_id = $1 and r.state in ('scheduled', 'running') and d.state = 'held' and (d.reason = 'release_frozen' or d.reason = '${FIRST_WAVE}' and not ${REST_WAITS})
+       order by d.id for no key update of d
+     )
+     update deliveries d set state = 'scheduled', send_at = greatest(d.send_at, s.send_at, now()), reason = null, updated_at = now() from stalled s where d.id = s.id and d.state = 'held'`,
+    [tx.organizationId],
+  )
+}
 
 async function lookAtWaves(tx: Transaction): Promise<Pick<Swept, 'followed' | 'frozen'>> {
   const running = await tx.query<{ id: string; name: string; due: boolean }>(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { alreadyRegisteredMail, credentialsMail, invitationMail, passwordChangedMail, passwordResetMail, welcomeMail } from '../accounts/composeMail.ts'
 import { expireInvitations } from '../accounts/invitations.ts'
+import type { Background } from '../deliveries/background.ts'
 import type { Composer, Composers } from '../deliveries/compose.ts'
 import type { Mailer } from '../deliveries/mailer.ts'
 import { ownWordings } from '../deliveries/ownWording.ts'
@@ -38,6 +39,8 @@ export type DeliverParts = {
   hashLanes?: number
   /** Default: HASH_COST. */
   hashCost?: HashCost
+  /** Takes over what a turn would only wait for. Default: none, a turn ends when all of its mails have. */
+  background?: Background
 }
 
 /**
@@ -73,6 +76,9 @@ export function deliverer(parts: DeliverParts): (organizationId: string, signal:
     batch: parts.batch ?? 100,
     turnSeconds: parts.turnSeconds ?? 30,
     loginRetrySeconds: parts.loginRetrySeconds ?? 300,
+    background: parts.background ?? null,
+    server: { away: false, trying: null },
+    held: { turns: 0 },
   }
   return (organizationId, signal) => sendDue(send, organizationId, signal)
 }
@@ -80,11 +86,14 @@ export function deliverer(parts: DeliverParts): (organizationId: string, signal:
 /** Sends what an organization has due, once. A process that does so again and again makes a deliverer. */
 export const deliverDue = (parts: DeliverParts, organizationId: string, signal: AbortSignal): Promise<SendReport> => deliverer(parts)(organizationId, signal)
 
-/** Everything about deliveries that time alone changes, for one organization: lost leases, mended people, expired invitations. */
-export function sweepDeliveries(database: Database, organizationId: string) {
+/**
+ * Everything about deliveries that time alone changes, for one organization: lost leases, mended people, expired invitations.
+ * @param look.mended whether those are looked for who could not log in: they may be many
+ */
+export function sweepDeliveries(database: Database, organizationId: string, look: { mended: boolean } = { mended: true }) {
   return database.tenant(organizationId, async (tx) => ({
     ...(await giveBackLostLeases(tx)),
-    mended: await releaseMended(tx),
+    mended: look.mended ? await releaseMended(tx) : 0,
     expired: await expireInvitations(tx),
   }))
 }

@@ -66,11 +66,12 @@ export async function send(tx: Transaction, operator: string, userIds: readonly 
   const purpose = deliverTo === undefined ? mailing.purpose : 'operatorCredentials'
   const first = await owe(tx, userIds, purpose, sendAt, deliverTo)
   const registered = purpose === 'invitation' ? first.leftOut.filter(({ reason }) => reason === 'already_registered').map(({ userId }) => userId) : []
+  const told = new Set(registered)
   const second = registered.length === 0 ? { mailed: [], leftOut: [] } : await owe(tx, registered, 'alreadyRegistered', sendAt)
   const mailed: Sending['mailed'] = [{ purpose, userIds: first.mailed }, { purpose: 'alreadyRegistered', userIds: second.mailed }]
   const sending: Sending = {
     mailed: mailed.filter((mails) => mails.userIds.length > 0),
-    leftOut: [...first.leftOut.filter(({ userId }) => !registered.includes(userId)), ...second.leftOut],
+    leftOut: [...first.leftOut.filter(({ userId }) => !told.has(userId)), ...second.leftOut],
   }
   for (const mails of sending.mailed) await note(tx, operator, 'users.send', mails.userIds, { purpose: mails.purpose, sendAt: sendAt instanceof Date ? sendAt.toISOString() : sendAt })
   return sending

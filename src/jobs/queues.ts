@@ -16,8 +16,11 @@ export const JOB_NAMES = ['stage', 'commit', 'deliver', 'sweep'] as const satisf
 export type Handler<Name extends JobName> = (payload: Payloads[Name], signal: AbortSignal) => Promise<Outcome>
 export type Handlers = { [Name in JobName]: Handler<Name> }
 
-/** Jobs of a kind that one worker process does at once. Commits use the database's cores; the rest share one event loop. */
-export const CONCURRENCY: Record<JobName, number> = { stage: 2, commit: 2, deliver: 4, sweep: 1 }
+/**
+ * Jobs of a kind that one worker process does at once. Commits use the database's cores; the rest share one event loop. Turns of sending
+ * mostly wait for the mail server, and hold no connection meanwhile (turnSessions.ts).
+ */
+export const CONCURRENCY: Record<JobName, number> = { stage: 2, commit: 2, deliver: 16, sweep: 1 }
 
 export type QueueSettings = {
   /** The queue lives here unless Redis is given. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { HashCost } from '../accounts/passwords.ts'
+import { openBackground } from '../deliveries/background.ts'
 import { Mailer } from '../deliveries/mailer.ts'
 import type { Database } from '../entities/database.ts'
 import { loadTemplates } from '../templates/render.ts'
@@ -34,10 +35,11 @@ export type WorkerParts = {
 /** How often a worker says that it is there. */
 const SIGN_MS = 5_000
 /**
- * A job that waits is not woken by what comes due meanwhile. So it waits for a moment only, and is otherwise done: the sweep wakes one
- * as soon as something is due. While the mail server is away it waits longer, as nothing can leave.
+ * A job that waits is not woken by what comes due meanwhile: somebody may wait for a new password. So it waits for a moment only. With
+ * nothing to come soon it is done: the sweep wakes one as soon as something is due. While the mail server is away it waits longer, as nothing can leave.
  */
 const LONGEST_WAIT_MS = { paced: 500, outage: 15_000 }
+const SOON_MS = 2_000
 /** What a worker that ends gives its mails under way; past it the leases settle them. */
 const CLOSING_MS = 20_000
 
@@ -51,6 +53,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const { database, queues, log, failpoint } = parts
   const name = workerName(randomBytes(3).toString('hex'))
   const mailer = new Mailer({ url: parts.smtpUrl })
+  const background = openBackground()
   const ending = new AbortController()
   const deliver = deliverer({
     database,
@@ -61,6 +64,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     worker: name,
     log,
     failpoint,
+    background,
     ...(parts.hashCost === undefined ? {} : { hashCost: parts.hashCost }),
     ...(parts.leaseSeconds === undefined ? {} : { leaseSeconds: parts.leaseSeconds }),
   })
@@ -81,7 +85,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
         if (Object.values(counts).some((count) => count > 0)) log.info({ organizationId, ...counts }, 'delivered')
         if (nextInMs === null || ending.signal.aborted) return done
         if (outage) return snooze(Math.min(nextInMs, LONGEST_WAIT_MS.outage))
-        return nextInMs > LONGEST_WAIT_MS.paced ? done : snooze(nextInMs)
+        return nextInMs > SOON_MS ? done : snooze(Math.min(nextInMs, LONGEST_WAIT_MS.paced))
       },
       async sweep() {
         await sweepOnce({ database, queues, log })
@@ -96,7 +100,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     ending.abort(new Error('the worker is ending'))
     // Before what is under way has ended: nobody is to count on it from now on.
     await database.fleet((tx) => tx.run('delete from workers where name = $1', [name])).catch(() => undefined)
-    await Promise.race([workers.close(), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
+    await Promise.race([workers.close().then(() => background.settled()), new Promise((resolve) => setTimeout(resolve, CLOSING_MS).unref())])
     await mailer.close()
   }
   let ended: Promise<void> | undefined

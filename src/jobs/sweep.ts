@@ -1,3 +1,4 @@
+import { MENDED_AT_ONCE } from '../deliveries/sweep.ts'
 import { sweepReleases } from '../deliveries/waves.ts'
 import type { Database, Transaction } from '../entities/database.ts'
 import { pendingChunks } from '../importers/commit.ts'
@@ -33,6 +34,7 @@ export async function sweepOnce(parts: SweepParts): Promise<void> {
   await attempt(() => sweepOpenReleases(parts, attempt))
   await attempt(() => wakeDueDeliveries(parts))
   await attempt(() => settleDeliveries(parts, attempt))
+  await attempt(() => releaseHeldBack(parts, attempt))
   await attempt(() => dropEndedStaging(parts.database))
   await attempt(() => forgetSilentWorkers(parts.database))
   await attempt(() => forgetExpired(parts, attempt))
@@ -76,9 +78,31 @@ async function wakeDueDeliveries({ database, queues }: SweepParts): Promise<void
 
 async function settleDeliveries({ database }: SweepParts, attempt: Attempt): Promise<void> {
   const found = await database.fleet((tx) =>
-    tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations() union select organization_id from fleet.organizations_with_mendable_deliveries()'),
+    tx.query<{ organization_id: string }>('select organization_id from fleet.organizations_with_lost_leases() union select organization_id from fleet.organizations_with_expired_invitations()'),
   )
-  for (const { organization_id: organizationId } of found) await attempt(() => sweepDeliveries(database, organizationId).then(() => undefined))
+  for (const { organization_id: organizationId } of found) await attempt(() => sweepDeliveries(database, organizationId, { mended: false }).then(() => undefined))
+}
+
+/** By database: when this process next looks for people who can log in again, on the clock of performance.now(). */
+const nextLook = new WeakMap<Database, number>()
+/** A look reads whoever is held. Where these are many, it is taken less often: it has at most this share of the time. */
+const LOOK_SHARE = 0.02
+const LOOK_AT_LEAST_EVERY_MS = 15_000
+
+/** Lets mails go that were held because the person could not log in. */
+async function releaseHeldBack({ database }: SweepParts, attempt: Attempt): Promise<void> {
+  const begun = performance.now()
+  if (begun < (nextLook.get(database) ?? 0)) return
+  const found = await database.fleet((tx) => tx.query<{ organization_id: string }>('select * from fleet.organizations_with_mendable_deliveries()'))
+  let more = false
+  for (const { organization_id: organizationId } of found) {
+    await attempt(async () => {
+      const { mended } = await sweepDeliveries(database, organizationId)
+      more ||= mended === MENDED_AT_ONCE
+    })
+  }
+  const ended = performance.now()
+  nextLook.set(database, more ? 0 : ended + Math.min((ended - begun) / LOOK_SHARE, LOOK_AT_LEAST_EVERY_MS))
 }
 
 /** Staging tables of imports that have ended, left by a process that died between the two. */

@@ -1,7 +1,7 @@
 import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
 import type { Database, Transaction } from '../entities/database.ts'
 import { declareCatalog, loadCatalog } from './catalog.ts'
-import { parseDeclaration, settingsOf, type Declaration } from './declaration.ts'
+import { DeclarationRefused, parseDeclaration, RESERVED_KEYS, settingsOf, type Declaration } from './declaration.ts'
 import { listOrganizations, readOrganization } from './organizations.ts'
 
 export type Applied = { id: string; key: string; created: boolean; changes: string[] }
@@ -16,6 +16,7 @@ export type Applied = { id: string; key: string; created: boolean; changes: stri
 export async function applyDeclaration(database: Database, input: unknown): Promise<Applied> {
   const declaration = parseDeclaration(input)
   const existing = (await listOrganizations(database)).find((organization) => organization.key === declaration.key)
+  if (!existing && RESERVED_KEYS.includes(declaration.key)) throw new DeclarationRefused([{ path: 'key', message: 'is a word that addresses of the portal begin with; choose another' }])
   const id = existing?.id ?? (await database.fleet((tx) => tx.query<{ id: string }>("select nextval('organizations_id_seq') as id")))[0]!.id
   return database.tenant(id, async (tx) => {
     const before = existing ? await describe(tx) : null

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
 import { ACCOUNT_KINDS } from '../entities/states.ts'
 import { checkEmail } from '../rules/emails.ts'
 import { usernameFormatFault } from '../rules/usernames.ts'
@@ -99,12 +100,11 @@ export const catalogSchema = z.strictObject({
 })
 export type CatalogDeclaration = z.infer<typeof catalogSchema>
 
-/** An organization's pages of the portal begin with its key: these are others. */
-const RESERVED_KEYS: readonly string[] = ['invitations', 'reset', 'api', 'assets', 'notice', 'password', 'sign-out', 'health', 'healthz', 'metrics']
+/** An organization's pages of the portal begin with its key: these are others. No new organization gets one; one that has it already keeps it. */
+export const RESERVED_KEYS: readonly string[] = ['invitations', 'reset', 'api', 'assets', 'notice', 'password', 'sign-out', 'health', 'healthz', 'metrics']
 
 const identitySchema = z.strictObject({
-  key: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63')
-    .refine((key) => !RESERVED_KEYS.includes(key), 'is a word that addresses of the portal begin with; choose another'),
+  key: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63'),
   name,
   timeZone: timeZone.default('UTC'),
   language: z.enum(LANGUAGES).default('en'),
@@ -122,6 +122,10 @@ export const declarationSchema = z
     const roles = declaration.roles.map((role) => role.name)
     known(['defaults', 'role'], roles, declaration.defaults.role)
     declaration.products.forEach((product, index) => known(['products', index, 'role'], roles, product.role))
+    // Both are kept as dimensions of security groups: a lookup of this name would write over the groups that limit people.
+    for (const dimension of SECURITY_DIMENSIONS) {
+      if (Object.hasOwn(declaration.lookups, dimension)) context.addIssue({ code: 'custom', path: ['lookups', dimension], message: `is a part of row-level security and cannot be an authorized lookup besides; declare its groups under "securityGroups", or give the lookup another name` })
+    }
     for (const list of ['licenses', 'roles', 'products', 'customers'] as const) {
       const seen = new Set<string>()
       declaration[list].forEach((entry, index) => {

@@ -18,9 +18,10 @@ export type Cookies = {
   /** Until the browser is closed; the server ends it earlier. */
   keepSession: (reply: FastifyReply, token: string) => void
   endSession: (reply: FastifyReply) => void
-  /** By which sign-in knows a device that somebody has signed in with before. */
-  readDevice: (request: FastifyRequest) => string | null
-  keepDevice: (reply: FastifyReply, device: string) => void
+  /** By which sign-in knows the people who have signed in from this browser before, the latest first. */
+  readDevices: (request: FastifyRequest) => string[]
+  /** In place of the one that the same person had; those of the four before stay. */
+  keepDevice: (request: FastifyRequest, reply: FastifyReply, device: string) => void
   /** The key of the organization that was signed in to last, to find back to its sign-in. */
   readOrganization: (request: FastifyRequest) => string | null
   keepOrganization: (reply: FastifyReply, key: string) => void
@@ -31,6 +32,11 @@ export type Cookies = {
 
 /** In seconds. Browsers keep a cookie for at most 400 days. */
 const DEVICE_AGE = 400 * 86_400
+/** Of people who take turns at one browser. */
+const MOST_DEVICES = 5
+/** user.nonce.signature, see accounts/devices.ts. Between two of them stands what none of them holds. */
+const DEVICE = /^(\d{1,18})\.[\w-]{22}\.[\w-]{43}$/
+const BETWEEN = '~'
 const NOTE_AGE = 120
 const KEY = /^[a-z0-9-]{1,63}$/
 
@@ -44,14 +50,19 @@ export function portalCookies(secure: boolean): Cookies {
     const { valid, value } = request.unsignCookie(read(request, name) ?? '')
     return valid ? value : null
   }
+  const personOf = (device: string): string | undefined => DEVICE.exec(device)?.[1]
+  const readDevices = (request: FastifyRequest): string[] => (read(request, names.device) ?? '').split(BETWEEN, MOST_DEVICES).filter((device) => DEVICE.test(device))
   return {
     formName: nameOf('form'),
     options,
     readSession: (request) => read(request, names.session),
     keepSession: (reply, token) => void reply.setCookie(names.session, token, options),
     endSession: (reply) => void reply.clearCookie(names.session, options),
-    readDevice: (request) => read(request, names.device),
-    keepDevice: (reply, device) => void reply.setCookie(names.device, device, { ...options, maxAge: DEVICE_AGE }),
+    readDevices,
+    keepDevice(request, reply, device) {
+      const others = readDevices(request).filter((other) => personOf(other) !== personOf(device))
+      reply.setCookie(names.device, [device, ...others].slice(0, MOST_DEVICES).join(BETWEEN), { ...options, maxAge: DEVICE_AGE })
+    },
     readOrganization(request) {
       const key = readSigned(request, names.organization)
       return key !== null && KEY.test(key) ? key : null

@@ -44,15 +44,26 @@ export type Place = {
 }
 
 /**
+ * Whether a Host header names the portal. Without https nobody but this machine is answered: passwords would be on the network in clear. The
+ * API goes by it as well.
+ */
+export function ourHosts({ publicUrl, host }: Place): (header: string | undefined) => boolean {
+  const own = host.includes(':') ? `[${host}]` : host
+  return (header) => {
+    const name = nameOfHost(header)
+    return name !== null && (isLoopback(name) || name === publicUrl?.hostname || (publicUrl?.protocol === 'https:' && name === own))
+  }
+}
+
+/**
  * Refuses requests under foreign names and forms from foreign pages, and sets the headers that every page has.
  * Browsers say by Sec-Fetch-Site where a form comes from. Those that do not say it name its origin, unless the page that it
  * stands on keeps that to itself, as ours do: "null". What remains is for the form's own token to tell.
  */
-export function guard(app: FastifyInstance, { publicUrl, host }: Place): void {
+export function guard(app: FastifyInstance, place: Place): void {
+  const { publicUrl } = place
   const secure = publicUrl?.protocol === 'https:'
-  const own = host.includes(':') ? `[${host}]` : host
-  // Without https nobody but this machine is answered: passwords would be on the network in clear.
-  const isOurs = (name: string): boolean => isLoopback(name) || name === publicUrl?.hostname || (secure && name === own)
+  const isOurs = ourHosts(place)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
       'content-security-policy': POLICY,
@@ -67,8 +78,7 @@ export function guard(app: FastifyInstance, { publicUrl, host }: Place): void {
       'cache-control': 'no-store',
       ...(secure && { 'strict-transport-security': HTTPS_ONLY }),
     })
-    const name = nameOfHost(request.headers.host)
-    if (name === null || !isOurs(name)) throw new ForeignHost()
+    if (!isOurs(request.headers.host)) throw new ForeignHost()
     if (request.method !== 'GET' && request.method !== 'HEAD' && isForeign(request, publicUrl)) throw new ForeignForm()
   })
 }

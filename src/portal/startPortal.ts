@@ -16,7 +16,7 @@ import type { Render } from '../templates/pages.ts'
 import { portalCookies, type Cookies } from './cookies.ts'
 import { answerErrors } from './errors.ts'
 import { typed } from './form.ts'
-import { guard, isLoopback, type Place } from './guard.ts'
+import { guard, isLoopback, ourHosts, type Place } from './guard.ts'
 import { forgotRoutes } from './pages/forgot.ts'
 import { homeRoutes } from './pages/home.ts'
 import { noticeRoutes } from './pages/notice.ts'
@@ -25,6 +25,7 @@ import { registerRoutes } from './pages/register.ts'
 import { resetRoutes } from './pages/reset.ts'
 import { signInRoutes } from './pages/signIn.ts'
 import type { Dress, PageParts, PortalParts } from './parts.ts'
+import { ONE_ADDRESS, seesOneAddress } from './proxies.ts'
 import { wordingAccepted, wordingOf } from './wording/words.ts'
 
 export type RunningPortal = {
@@ -55,6 +56,7 @@ const FILES = { style: { name: 'portal.css', type: 'text/css; charset=utf-8' }, 
 export async function startPortal(parts: PortalParts): Promise<RunningPortal> {
   const app = await buildPortal(parts)
   const url = await app.listen({ host: parts.host, port: parts.port })
+  if (seesOneAddress(parts)) parts.log.warn({}, `${ONE_ADDRESS.message} ${ONE_ADDRESS.hint}`)
   return {
     url,
     async close() {
@@ -82,8 +84,9 @@ export async function buildPortal(parts: PortalParts): Promise<FastifyInstance> 
     rewriteUrl: ({ url = '/' }) => withoutBase(url, base),
   })
   const access = accessOf(parts)
-  await app.register(async (pages) => addPages(pages, parts, access, { publicUrl, host: parts.host }, base))
-  apiRoutes(app, { access, log: parts.log })
+  const place: Place = { publicUrl, host: parts.host }
+  await app.register(async (pages) => addPages(pages, parts, access, place, base))
+  apiRoutes(app, { access, log: parts.log, isOurs: ourHosts(place) })
   await app.ready()
   return app
 }

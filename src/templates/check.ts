@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein'
 import { HELPERS, parseTemplate, TemplateSyntax } from './handlebars.ts'
 import type { Expression, Path, Program, Statement } from './handlebars.ts'
-import { afterValue, judgePlace, readOn, samePlace, START } from './place.ts'
+import { afterValue, judgePlace, readOn, riskier, samePlace, START } from './place.ts'
 import type { Place } from './place.ts'
 import { variablesOf } from './purposes.ts'
 import type { Purpose, Variable } from './purposes.ts'
@@ -17,7 +17,11 @@ export const TEMPLATE_PROBLEMS = {
   'template.not_a_list': '{variable} is no list, so that each cannot go through it.',
   'template.unescaped': '{variable} would be put in unescaped; write it with two braces.',
   'template.unsafe_place': '{variable} stands where escaping does not make it harmless: put it between tags or in a quoted attribute.',
-  'template.unsafe_link': '{variable} could make a link run something: begin it with https:// or use a variable that is an address.',
+  'template.unsafe_link': '{variable} could make a link run something: begin it with a variable that is an address.',
+  'template.foreign_link': '{variable} would be told to whoever has the address in front of it: begin a link that holds variables with one that is an address.',
+  'template.foreign_image': '{variable} would be told to whoever has the picture, as soon as the mail is opened: pictures of other hosts hold no variables.',
+  'template.secret_in_attribute': '{variable} stands within a tag: put it between tags, or let it be the whole href of a link.',
+  'template.secret_in_address': '{variable} stands within an address that mail programs make a link of: set it apart by a space.',
   'template.secret_missing': '{variable} is missing, at least at times: without it this mail is of no use.',
   'template.secret_in_subject': '{variable} has no place in the subject, which lists and notices show to whoever passes by.',
   'template.blank': 'Nothing stands in it, at least at times.',
@@ -126,7 +130,7 @@ function block(statement: Statement & { type: 'BlockStatement' }, scopes: readon
   const afterProgram = walk(statement.program, inner, place, report)
   const afterInverse = walk(statement.inverse, scopes, place, report)
   if (afterProgram && afterInverse && !samePlace(afterProgram, afterInverse)) report('template.unsafe_place', line, `{{#${helper}}}`)
-  return afterProgram
+  return afterProgram && afterInverse && riskier(afterProgram, afterInverse)
 }
 
 const nameOf = (expression: Expression): string =>

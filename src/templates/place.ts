@@ -6,7 +6,11 @@
 const LINKS = new Set(['href', 'src', 'action', 'formaction', 'background', 'poster', 'cite', 'data', 'srcset', 'xlink:href'])
 const RAW = new Set(['script', 'style', 'textarea', 'xmp', 'iframe', 'noscript', 'plaintext'])
 const FORBIDDEN = new Set(['script', 'iframe', 'object', 'embed', 'form', 'input', 'base', 'applet', 'frame', 'frameset', 'link', 'svg', 'math'])
-const SAFE_SCHEME = /^(https?:\/\/|mailto:|tel:|cid:)/i
+/** Beyond these, what a value is put behind is some host's to read. */
+const NO_HOST = /^(mailto:|tel:|cid:)/i
+const FOREIGN = /^(https?:)?\/\//i
+/** What a mail program fetches by itself. */
+const FETCHED = new Set(['src', 'srcset', 'background', 'poster', 'data'])
 const RUNNING_SCHEME = /^[\s\u0000-\u0020]*(javascript|vbscript|data)\s*:/i
 
 /** How far an HTML text has been read. A plain value: a branch of {{#if}} goes on with a copy of it. */
@@ -17,10 +21,10 @@ export type Place =
   | { at: 'name'; closing: boolean; element: string }
   | { at: 'tag'; element: string; closing: boolean }
   | { at: 'attribute'; element: string; attribute: string; ended: boolean }
-  | { at: 'quoted'; element: string; attribute: string; quote: string; value: string }
+  | { at: 'quoted'; element: string; attribute: string; quote: string; value: string; /** It begins with a variable that is an address. */ own?: true }
   | { at: 'unquoted'; element: string; attribute: string }
 
-export type PlaceProblem = 'template.unsafe_place' | 'template.unsafe_link' | 'template.forbidden_element'
+export type PlaceProblem = 'template.unsafe_place' | 'template.unsafe_link' | 'template.foreign_link' | 'template.foreign_image' | 'template.forbidden_element'
 
 export const START: Place = { at: 'text' }
 
@@ -36,11 +40,20 @@ export function judgePlace(place: Place, url: boolean): PlaceProblem | null {
   if (place.at !== 'quoted') return 'template.unsafe_place'
   if (place.attribute.startsWith('on') || place.attribute === 'style') return 'template.unsafe_place'
   if (!LINKS.has(place.attribute)) return null
-  return (place.value === '' && url) || SAFE_SCHEME.test(place.value) ? null : 'template.unsafe_link'
+  if (place.own || (place.value === '' && url) || NO_HOST.test(place.value)) return null
+  return !FOREIGN.test(place.value) ? 'template.unsafe_link' : FETCHED.has(place.attribute) ? 'template.foreign_image' : 'template.foreign_link'
 }
 
-/** A value was put in: an address that begins with it is known to be http or https, see judgePlace. */
-export const afterValue = (place: Place): Place => (place.at === 'quoted' && place.value === '' ? { ...place, value: 'https://' } : place)
+/** A value was put in: an address that begins with it is one of ours, see judgePlace. */
+export const afterValue = (place: Place): Place => (place.at === 'quoted' && place.value === '' ? { ...place, value: 'https://', own: true } : place)
+
+/** Of two places that branches lead to, the one in which more can go wrong with what follows. */
+export const riskier = (a: Place, b: Place): Place => (riskOf(b) > riskOf(a) ? b : a)
+const riskOf = (place: Place): number => (place.at !== 'quoted' || place.own ? 0 : RUNNING_SCHEME.test(place.value) ? 3 : place.value === '' ? 1 : 2)
+
+/** Whether what stands here, and is followed by `next`, would leave with a tag to wherever it leads; the whole address of a link is where it belongs. */
+export const leaksSecret = (place: Place, next: string): boolean =>
+  place.at !== 'text' && place.at !== 'comment' && !(place.at === 'quoted' && place.attribute === 'href' && place.value === '' && next.startsWith(place.quote))
 
 const isSpace = (character: string): boolean => /\s/.test(character)
 

@@ -1,4 +1,5 @@
 import { checkTemplate, problemOf, type TemplateProblem } from './check.ts'
+import { leaksSecret, readOn, START } from './place.ts'
 import { exampleVariables, variablesOf, type Purpose, type PurposeVariables } from './purposes.ts'
 import { compileTemplate, renderTemplate, type RenderedMail } from './render.ts'
 import type { TemplateSource } from './source.ts'
@@ -27,9 +28,29 @@ function checkRendered(purpose: Purpose, source: TemplateSource): TemplateProble
     if (variable.kind === 'flag' || variable.kind === 'list' || !variable.secret) continue
     if (mails.some(({ subject }) => subject.includes(variable.example))) problems.push(problemOf('template.secret_in_subject', 'subject', 1, name))
     for (const part of ['text', 'html'] as const) if (mails.some((mail) => !mail[part].includes(variable.example))) problems.push(problemOf('template.secret_missing', part, 1, name))
+    if (mails.some(({ html }) => isInTag(html, variable.example))) problems.push(problemOf('template.secret_in_attribute', 'html', 1, name))
+    for (const part of ['text', 'html'] as const) if (mails.some((mail) => isInAddress(part === 'html' ? mail.html.replace(/<[^>]*>/g, ' ') : mail.text, variable.example))) problems.push(problemOf('template.secret_in_address', part, 1, name))
   }
   return problems
 }
+
+/**
+ * Whether a secret stands within a tag other than as the whole address of a link: in a picture's address it would be told to that host as soon as
+ * the mail is opened. Looked at in rendered mails, so that no branch of a template hides it.
+ */
+function isInTag(html: string, secret: string): boolean {
+  const pieces = html.split(secret)
+  let place = START
+  return pieces.slice(0, -1).some((piece, index) => {
+    place = readOn(place, piece, () => undefined)
+    const leaks = leaksSecret(place, pieces[index + 1]!)
+    place = readOn(place, secret, () => undefined)
+    return leaks
+  })
+}
+
+/** Whether a secret goes on from an address that is not its own: mail programs make links of addresses in plain text, too. */
+const isInAddress = (text: string, secret: string): boolean => text.split(secret).slice(0, -1).some((before) => /(?:[a-z][a-z0-9+.-]*:\/\/|\bwww\.)[^\s<>"']*$/i.test(before))
 
 const isBlank = (mail: RenderedMail, part: keyof TemplateSource): boolean =>
   (part === 'html' ? mail.html.replace(/<!--[\s\S]*?-->|<(style|title)\b[\s\S]*?<\/\1>|<[^>]*>|&[\w#]+;/gi, '') : mail[part]).trim() === ''

@@ -2,6 +2,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { resolveChanges, type TypedChanges } from '../../src/accounts/userChanges.ts'
 import type { Enabled } from '../../src/accounts/enableAccess.ts'
+import { LEFT_OUT_OF_CHANGE, SETTLED } from '../../src/accounts/lockUsers.ts'
+import { setUsers } from '../../src/accounts/setUsers.ts'
 import { selectContacts, selectUsers } from '../../src/accounts/selectUsers.ts'
 import { perform, rehearse } from '../../src/commands/rehearse.ts'
 import type { Transaction } from '../../src/entities/database.ts'
@@ -185,6 +187,17 @@ describe('enable access', () => {
     expect(await acme.deliveries()).toEqual([])
   })
 
+  test('without a role of one\'s own those of the automatic products count: alone, they are not invited alone either (C11)', async () => {
+    await begin({}, ['1,Ana,Nguyen,ana@one.example,,,no', '2,Bo,Lund,bo@one.example,,,no'])
+    await acme.sql(`update roles set invitable_alone = false where id in (select role_id from products where auto_link and organization_id = $1)`, [acme.organizationId])
+    const [ana, bo] = [await contactsOf('1'), await contactsOf('2')]
+    const done = await enabling(ana, { role: ['none'], mailing: { purpose: 'invitation', sendAt: 'now' } })
+    expect([done.notInvitable, done.sending]).toEqual([expect.any(String), { mailed: [], leftOut: [{ userId: done.created[0]!.userId, username: 'ana.nguyen', reason: 'not_invitable_alone' }] }])
+    await acme.sql(`update roles set invitable_alone = true where id in (select role_id from products where auto_link and organization_id = $1)`, [acme.organizationId])
+    const other = await enabling(bo, { role: ['none'], mailing: { purpose: 'invitation', sendAt: 'now' } })
+    expect([other.notInvitable, other.sending.mailed]).toEqual([null, [{ purpose: 'invitation', userIds: [other.created[0]!.userId] }]])
+  })
+
   test('a dimension without a group "all" has to be named', async () => {
     await begin({ securityGroups: { department: ['HR'] } }, ['1,Ana,Nguyen,ana@one.example,,,no'])
     await expect(enabling(await contactsOf('1'))).rejects.toMatchObject({ code: 'security.required' })
@@ -212,6 +225,28 @@ describe('set', () => {
     expect([again.userIds, again.effects, reasons(again.leftOut)]).toEqual([[], [], { 'ana.nguyen': 'unchanged', 'bo.lund': 'unchanged' }])
     expect(await versions()).toEqual([3, 2, 1])
     expect((await setting([ana!], { lookup: ['jobCode='] })).effects).toEqual([{ what: 'jobCode', from: 'Engineering', to: null, users: 1 }, { what: 'jobCode', from: 'Sales', to: null, users: 1 }])
+  })
+
+  test('somebody who keeps a role at a product that was to be taken away is named for it, changed otherwise or not', async () => {
+    const [ana, bo] = await usersOf('ana.nguyen', 'bo.lund')
+    await acme.sql(`delete from user_roles where user_id = $1 and product_id is null`, [ana])
+    await acme.sql(`insert into user_roles (user_id, organization_id, role_id, product_id) select u.id, $1, r.id, p.id from users u, roles r, products p
+      where u.organization_id = $1 and r.organization_id = $1 and r.name = 'Customer Limited' and p.organization_id = $1 and p.name = 'Payroll' and u.id = any ($2)`, [acme.organizationId, [ana, bo]])
+    const done = await setting([ana!, bo!], { removeRole: ['Customer Limited'] })
+    expect([done.userIds, reasons(done.leftOut)]).toEqual([[bo], { 'ana.nguyen': 'role_at_product', 'bo.lund': 'role_at_product' }])
+    expect(SETTLED).not.toContain('role_at_product')
+    expect(LEFT_OUT_OF_CHANGE['role_at_product']).toBe('A role to take away is held at a product, and stays there.')
+  })
+
+  test('a username for several is refused before anybody is locked', async () => {
+    const ids = await usersOf('ana.nguyen', 'bo.lund')
+    await tenant(async (tx) => {
+      await tx.run('select from users where id = any ($1::bigint[]) for update', [ids])
+      await expect(database.current.tenant(acme.organizationId, async (other) => {
+        await other.run(`set local lock_timeout = '100ms'`)
+        return setUsers(other, ids, resolveChanges({ username: 'x.y' }, await loadCatalog(other), (await readOrganization(other)).settings))
+      })).rejects.toMatchObject({ code: 'usage.username' })
+    })
   })
 
   test('roles held at products stay; --role replaces those held in general', async () => {
@@ -298,7 +333,7 @@ describe('send and revoke', () => {
     const [ana, bo] = await usersOf('ana.nguyen', 'bo.lund')
     await acme.sql(`update invitations set state = 'expired' where user_id = $1`, [ana])
     // Over, and no sweep was there yet.
-    await acme.sql(`update invitations set state = 'launched', expires_at = now() where user_id = $1`, [bo])
+    await acme.sql(`update invitations set state = 'launched', expires_at = now() - interval '1 second' where user_id = $1`, [bo])
     const ids = await tenant(async (tx) => (await selectUsers(tx, { filters: ['onboarding=expired'] })).userIds)
     expect((await tenant((tx) => send(tx, 'olive', ids, now))).mailed).toEqual([{ purpose: 'invitation', userIds: [ana, bo] }])
   })

@@ -1,7 +1,7 @@
 /** The new-password report (spec D2): made by policy, kept under seal, shown once or gone within the hour. */
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { chooseForPasswords, fetchReport, makePasswords, ReportRefused, storePasswords, type MadePassword } from '../../src/accounts/passwordReports.ts'
+import { chooseForPasswords, fetchReport, makePasswords, ReportRefused, storePasswords, type MadePassword, type ReportedPassword } from '../../src/accounts/passwordReports.ts'
 import { verifyPassword } from '../../src/accounts/passwords.ts'
 import { selectUsers } from '../../src/accounts/selectUsers.ts'
 import type { Transaction } from '../../src/entities/database.ts'
@@ -29,7 +29,7 @@ const tenant = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => databas
 const everybody = (): Promise<string[]> => tenant(async (tx) => (await selectUsers(tx, { all: true })).userIds)
 const make = (userIds: readonly string[]): Promise<MadePassword[]> => makePasswords(userIds, { policy: POLICY, random: randomBytes, cost: COST, lanes: 2 })
 const store = (made: readonly MadePassword[], alsoRegistered = false) => tenant((tx) => storePasswords(tx, made, { operator: 'olive', secret: SECRET, random: randomBytes, alsoRegistered, mustChange: true }))
-const fetch = (id: string, secret = SECRET) => fetchReport(database.current, acme.organizationId, id, 'olive', secret)
+const fetch = (id: string, secret = SECRET, handOver: (lines: readonly ReportedPassword[]) => Promise<void> = async () => undefined) => fetchReport(database.current, acme.organizationId, id, 'olive', secret, handOver)
 const reported = async (): Promise<string> => {
   const { userIds } = await tenant(async (tx) => chooseForPasswords(tx, await everybody(), false))
   return (await store(await make(userIds)))!.id
@@ -90,7 +90,7 @@ describe('once', () => {
 
   test('after its hour it is refused, whether the sweep was there or not', async () => {
     const [swept, unswept] = [await reported(), await reported()]
-    await acme.sql(`update password_reports set expires_at = now() where organization_id = $1`, [acme.organizationId])
+    await acme.sql(`update password_reports set expires_at = now() - interval '1 second' where organization_id = $1`, [acme.organizationId])
     await acme.sql(`update password_reports set sealed = null where id = $1`, [swept])
     for (const id of [swept, unswept]) await expect(fetch(id)).rejects.toMatchObject({ code: 'report.expired' })
     await expect(fetch('999999')).rejects.toThrow(ReportRefused)
@@ -107,10 +107,21 @@ describe('once', () => {
     expect(await fetch(id)).toHaveLength(2)
   })
 
+  test('what could not be written is not used up, nor in the audit trail', async () => {
+    const id = await reported()
+    const handed: number[] = []
+    await expect(fetch(id, SECRET, async (lines) => {
+      handed.push(lines.length)
+      throw new Error('the disk is full')
+    })).rejects.toThrow('the disk is full')
+    expect((await tenant((tx) => readAudit(tx, 10))).filter(({ action }) => action === 'users.report')).toEqual([])
+    expect([handed, await fetch(id)]).toEqual([[2], expect.objectContaining({ length: 2 })])
+  })
+
   test("another organization's report is unknown", async () => {
     const id = await reported()
     const other = await importing(database.current)
-    await expect(fetchReport(database.current, other.organizationId, id, 'olive', SECRET)).rejects.toMatchObject({ code: 'report.unknown' })
+    await expect(fetchReport(database.current, other.organizationId, id, 'olive', SECRET, async () => undefined)).rejects.toMatchObject({ code: 'report.unknown' })
   })
 })
 

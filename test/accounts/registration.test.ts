@@ -1,6 +1,8 @@
 import { hashesOf } from '../support/countHashes.ts'
 import { describe, expect, test } from 'vitest'
 import { acceptNotice } from '../../src/accounts/acceptNotice.ts'
+import { parseFilters } from '../../src/accounts/filterPeople.ts'
+import { listUsers } from '../../src/accounts/listPeople.ts'
 import { readInvitation, register } from '../../src/accounts/registration.ts'
 import { signIn } from '../../src/accounts/signIn.ts'
 import { LIMITS } from '../../src/accounts/throttle.ts'
@@ -120,6 +122,20 @@ describe('registering', () => {
     expect(await register(scene.parts, later, { username: 'mei', password: NEW })).toEqual({ is: 'gone', why: 'revoked' })
   })
 
+  test('cancels an invitation that was owed meanwhile, and is shown as what the person did', async () => {
+    const scene = await accessScene(base.current)
+    const { token, userId } = await invited(scene)
+    await scene.invite(userId, { epoch: 2, state: 'created' })
+    await scene.sql(`insert into deliveries (organization_id, user_id, purpose, epoch, state) values ($1, $2, 'invitation', 1, 'sent'), ($1, $2, 'invitation', 2, 'held')`, [scene.organizationId, userId])
+    await register(scene.parts, token, { username: 'mei', password: NEW })
+    expect(await scene.sql('select epoch, state, reason from deliveries where user_id = $1 order by epoch', [userId])).toEqual([{ epoch: 1, state: 'sent', reason: null }, { epoch: 2, state: 'cancelled', reason: 'already_registered' }])
+    const shown = (...filters: string[]) => base.current.tenant(scene.organizationId, (tx) => listUsers(tx, parseFilters(filters), { after: '0', limit: 10 }))
+    expect((await shown()).map(({ onboarding }) => onboarding)).toEqual(['in_progress'])
+    await acceptNotice(scene.parts, scene.organizationId, userId)
+    expect((await shown('onboarding=completed')).map(({ id }) => id)).toEqual([userId])
+    expect(await shown('onboarding=revoked')).toEqual([])
+  })
+
   test.each([
     ['a user id that somebody has', 'taken.name', 'username.taken', { proposal: 'taken.name3' }],
     ['a user id that somebody had', 'former.name', 'username.taken', { proposal: 'former.name2' }],
@@ -223,7 +239,7 @@ describe('at the same moment', () => {
   test.each([
     ['deactivated', `update users set state = 'inactive' where id = $1`, 'revoked'],
     ['sent another link', `update invitations set state = 'revoked' where user_id = $1`, 'revoked'],
-    ['expired', `update invitations set expires_at = now() where user_id = $1`, 'expired'],
+    ['expired', `update invitations set expires_at = now() - interval '1 second' where user_id = $1`, 'expired'],
   ])('somebody who is %s while registering has not registered', async (_, sql, why) => {
     const scene = await accessScene(base.current)
     const { token, userId } = await invited(scene)

@@ -69,6 +69,9 @@ describe('who is meant', () => {
     await expect(names('constructor=1')).rejects.toThrow(FilterRefused)
     await expect(names('delivery=posted')).rejects.toThrow(/delivery is never "posted".*held/)
     await expect(names('login=yesterday')).rejects.toThrow(/never, ever/)
+    await expect(names('state=foo')).rejects.toThrow(/state is never "foo".*active, inactive/)
+    await expect(names('accountKind=foo')).rejects.toThrow(/employee, contact, service representative/)
+    expect(await names('state=ACTIVE', 'accountKind=Employee', 'lastName=Ray')).toEqual(['cy.ray'])
   })
 
   test('a key is a username, else an external id, else an address in any spelling; those of nobody are told', async () => {
@@ -105,6 +108,23 @@ describe('contacts', () => {
     expect(await contacts({ filters: ['customer=ministry'] })).toEqual({ contactIds: [idOf('A1')], unknown: [] })
     expect(await contacts({ keys: ['A4', 'ed.fox', 'bo.lund', 'BO@one.example', 'none'] })).toEqual({ contactIds: [idOf('A2'), idOf('A4'), idOf('bo.lund')], unknown: ['none'] })
   })
+
+  test('of a state or kind that there is not are refused', async () => {
+    await expect(contacts({ filters: ['state=gone'] })).rejects.toThrow(/active, inactive/)
+    await expect(contacts({ filters: ['kind=animal'] })).rejects.toThrow(/person, party/)
+    expect((await contacts({ filters: ['kind=Person', 'state=active'] })).contactIds).toHaveLength(5)
+  })
+
+  test('by a long file take time by its length, not by the square of it', async () => {
+    const many = await importing(database.current)
+    await many.sql("insert into contacts (organization_id, external_id, first_name, last_name) select $1, 'L-' || n, 'Many', 'People' from generate_series(1, 20000) n", [many.organizationId])
+    await many.sql('analyze contacts')
+    const found = await database.current.tenant(many.organizationId, async (tx) => {
+      await tx.run("set local statement_timeout = '8s'")
+      return selectContacts(tx, { keys: Array.from({ length: 20_000 }, (_, index) => `L-${index + 1}`) })
+    })
+    expect([found.contactIds.length, found.unknown]).toEqual([20_000, []])
+  }, 30_000)
 
   test('a contact line tells its customers', async () => {
     const [ana] = await acme.contacts()

@@ -32,7 +32,7 @@ describe('a session', () => {
   test.each([
     ['an unknown token', 'select 1'],
     ['30 minutes without a request', `update sessions set seen_at = now() - interval '30 minutes' where user_id = $1`],
-    ['12 hours', `update sessions set expires_at = now(), seen_at = now() where user_id = $1`],
+    ['12 hours', `update sessions set expires_at = now() - interval '1 second', seen_at = now() where user_id = $1`],
     ['the user being deactivated', `update users set state = 'inactive' where id = $1`],
     ['the contact being deactivated', `update contacts set state = 'inactive' where id = (select contact_id from users where id = $1)`],
     ['the organization turning to SSO', `update organizations set settings = jsonb_set(settings, '{login,sso}', 'true') where id = (select organization_id from users where id = $1)`],

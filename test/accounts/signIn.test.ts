@@ -66,9 +66,14 @@ describe('whatever is wrong', () => {
       await scene.sql(`update contacts set state = 'inactive' where id = $1`, [contactId])
       return { username }
     }],
-    ['that the user has no profile', async (scene) => {
+    ['the password, of an account without a profile', async (scene) => {
       const { username, userId } = await scene.person()
       await scene.sql('update users set profile_id = null where id = $1', [userId])
+      return { username, password: 'not the password' }
+    }],
+    ['that a user without a profile is deactivated', async (scene) => {
+      const { username, userId } = await scene.person()
+      await scene.sql(`update users set profile_id = null, state = 'inactive' where id = $1`, [userId])
       return { username }
     }],
     ['that the organization signs in through SSO', async (scene) => {
@@ -89,6 +94,23 @@ describe('whatever is wrong', () => {
     expect(answer).toEqual({ is: 'wrong' })
     expect(hashed).toEqual([{ memory: CHEAP.memory, passes: CHEAP.passes }])
     expect(await scene.sql('select from users where organization_id = $1 and last_login_at is not null', [scene.organizationId])).toEqual([])
+    await scene.endWindows()
+  })
+
+  test.each([
+    ['a profile', 'update users set profile_id = null where id = $1'],
+    ['a license', 'update users set license_id = null where id = $1'],
+    ['a group', 'delete from user_group_members where user_id = $1'],
+  ])('who gives the right password of an account without %s is told so, signs in to nothing, and counts nothing', async (_, without) => {
+    const scene = await accessScene(base.current)
+    const { userId, username } = await scene.person()
+    await scene.sql(without, [userId])
+    for (let times = 0; times <= LIMITS.account.limit; times++) {
+      let answer: unknown
+      expect(await hashesOf(async () => { answer = await asking(scene, username) })).toHaveLength(1)
+      expect(answer).toEqual({ is: 'notReady' })
+    }
+    expect(await scene.sql('select from users where id = $1 and last_login_at is not null', [userId])).toEqual([])
     await scene.endWindows()
   })
 
@@ -222,6 +244,28 @@ describe('throttles', () => {
     await exhaust(scene, username, { address: '203.0.113.9' })
     expect(await asking(scene, username)).toMatchObject({ is: 'wait' })
     expect(await asking(scene, username, { device })).toMatchObject({ is: 'right', device })
+  })
+
+  test('made-up names from the same address do not lock it out either, and its own failures do not count for the address', async () => {
+    const scene = await accessScene(base.current)
+    const [{ username }, other] = [await scene.person(), await scene.person()]
+    const address = '192.0.2.99'
+    const device = await deviceOf(scene, username)
+    for (let tries = 0; tries < LIMITS.address.limit - 1; tries++) await wrongly(scene, `nobody.${tries}`, { address })
+    for (let tries = 0; tries < 3; tries++) expect(await wrongly(scene, username, { device, address })).toEqual({ is: 'wrong' })
+    expect(await asking(scene, other.username, { address })).toMatchObject({ is: 'right' })
+    await wrongly(scene, 'nobody.more', { address })
+    expect(await asking(scene, other.username, { address })).toMatchObject({ is: 'wait' })
+    expect(await asking(scene, username, { device, address })).toMatchObject({ is: 'right', device })
+  })
+
+  test('a browser that several people sign in from has one for each of them', async () => {
+    const scene = await accessScene(base.current)
+    const [one, two] = [await scene.person(), await scene.person()]
+    const devices = [await deviceOf(scene, one.username), await deviceOf(scene, two.username)]
+    for (const { username } of [one, two]) await exhaust(scene, username, { address: '' })
+    expect(await asking(scene, one.username, { device: devices })).toMatchObject({ is: 'right', device: devices[0] })
+    expect(await asking(scene, two.username, { device: devices })).toMatchObject({ is: 'right', device: devices[1] })
   })
 
   test('a browser of its own has a limit of its own, which a right sign-in clears', async () => {

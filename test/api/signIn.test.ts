@@ -79,6 +79,14 @@ describe('a right login', () => {
   })
 })
 
+test('a right login of an account that lacks something is told apart from a wrong one', async () => {
+  const running = await api()
+  const { userId, username } = await running.scene.person()
+  await running.scene.sql('update users set license_id = null where id = $1', [userId])
+  expect(await refusalOf(running, await running.signIn({ username, password: PASSWORD }))).toEqual([403, 'sign_in.not_ready'])
+  expect(await refusalOf(running, await running.signIn({ username, password: 'wrong' }))).toEqual([401, 'sign_in.wrong'])
+})
+
 describe('a wrong login', () => {
   test('is refused in the same words and with one argon2id, whatever is wrong', async () => {
     const running = await api()
@@ -129,6 +137,12 @@ describe('a wrong login', () => {
 })
 
 describe('a request', () => {
+  test('may name the organization that the key is of', async () => {
+    const running = await api()
+    const { username } = await running.scene.person()
+    expect((await running.signIn({ username, password: PASSWORD, organization: running.scene.key })).status).toBe(200)
+  })
+
   test('of an organization with SSO is refused with the reason', async () => {
     const running = await api({ settings: { login: { sso: true } } })
     expect(await refusalOf(running, await running.signIn({ username: 'mei', password: PASSWORD }))).toEqual([403, 'sign_in.sso'])
@@ -143,7 +157,8 @@ describe('a request', () => {
     ['that is a list', 400, 'body.invalid', ({ signIn }) => signIn([])],
     ['without a password', 400, 'body.invalid', ({ signIn }) => signIn({ username: 'mei' })],
     ['with a number for a password', 400, 'body.invalid', ({ signIn }) => signIn({ username: 'mei', password: 12 })],
-    ['with something unknown in it', 400, 'body.invalid', ({ signIn }) => signIn({ username: 'mei', password: PASSWORD, organization: 'acme' })],
+    ['with something unknown in it', 400, 'body.invalid', ({ signIn }) => signIn({ username: 'mei', password: PASSWORD, company: 'acme' })],
+    ['for another organization', 403, 'api.key_elsewhere', ({ signIn }) => signIn({ username: 'mei', password: PASSWORD, organization: 'somebody-elses' })],
     ['that would change what objects are', 400, 'body.invalid', ({ signIn }) => signIn('{"username": "mei", "password": "p", "__proto__": {"right": true}}')],
     ['that is a form', 415, 'body.media_type', ({ signIn }) => signIn('username=mei', { 'content-type': 'application/x-www-form-urlencoded' })],
     ['that is too large', 413, 'body.too_large', ({ signIn }) => signIn({ username: 'mei', password: 'x'.repeat(10_000) })],

@@ -281,6 +281,17 @@ describe('./muster bounces', { timeout: 60_000 }, () => {
     expect((await muster(['--folder', box, '--json'])).json.entries[0]).toMatchObject({ outcome: 'alreadyBounced', movedTo: 'read/a-2.eml' })
   })
 
+  test('that cannot be put away keeps no other from being taken in, and is told by the status', async () => {
+    const [one, two] = [await sent(), await sent()]
+    const box = folder()
+    writeFileSync(join(box, 'a.eml'), about('postfix-failed', one.reference))
+    writeFileSync(join(box, 'b.eml'), about('gmail-failed', two.reference))
+    writeFileSync(join(box, 'read'), 'a file where the folder should be')
+    const { status, json } = await muster(['--folder', box, '--json'])
+    expect([status, json.entries.map(({ source, outcome, movedTo, problem }) => [source, outcome, movedTo, typeof problem])]).toEqual([2, [['a.eml', 'bounced', null, 'string'], ['b.eml', 'bounced', null, 'string']]])
+    expect([(await run.delivery(one.scene, one.id)).state, (await run.delivery(two.scene, two.id)).state]).toEqual(['bounced', 'bounced'])
+  })
+
   test('of a Maildir marks what it has read as seen, and leaves alone what somebody has seen', async () => {
     const { id, reference } = await sent()
     const box = folder()

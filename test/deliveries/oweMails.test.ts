@@ -119,6 +119,13 @@ describe('owing', () => {
     expect((await ledger()).filter(({ userId }) => userId === users[0])).toMatchObject([{ epoch: 1, state }])
   })
 
+  test.each(['passwordReset', 'passwordChanged', 'welcome', 'alreadyRegistered'] as const)('a %s of which nobody knows the end is followed by another: it has a reason of its own', async (purpose) => {
+    await owe({ purpose })
+    await set(`update deliveries set state = 'unknown' where purpose = '${purpose}'`)
+    expect(await owe({ purpose })).toBe(3)
+    expect((await ledger()).filter((line) => line.purpose === purpose).map(({ epoch, state }) => `${epoch} ${state}`)).toEqual(users.flatMap(() => ['1 unknown', '2 scheduled']))
+  })
+
   test('asked by two at once owes each user one', async () => {
     await set(`update deliveries set state = 'sent' where true`)
     const owed = await Promise.all([owe({ sendAt: null }), owe({ sendAt: null })])

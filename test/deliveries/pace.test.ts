@@ -81,6 +81,31 @@ describe('instants', () => {
   })
 })
 
+test('what has no rate never takes the places of what has one, and leaves it no more than half where there are too few', () => {
+  const gap = fc.double({ min: 5, max: 5_000, noNaN: true })
+  fc.assert(fc.property(fc.array(gap, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 10, max: 200 }), fc.integer({ min: -500, max: 900 }), (gaps, others, limit, from) => {
+    const paced = gaps.map((gapMs, index) => stream({ release: `paced ${index}`, gapMs, nextAt: NOW + from }))
+    const unpacedOnes = Array.from({ length: others }, (_, index) => stream({ release: `other ${index}` }))
+    const alone = allot({ streams: paced, organization: unpaced, now: NOW, limit: Math.ceil(limit / 2) })
+    const together = allot({ streams: [...unpacedOnes, ...paced], organization: unpaced, now: NOW, limit })
+    const taken = together.instants.slice(others).flat().length
+    expect(taken).toBe(alone.instants.flat().length)
+    expect(together.instants.flat()).toHaveLength(limit)
+  }))
+})
+
+test('a claim after the other, a release keeps its rate beside one that could always leave', () => {
+  let nextAt = 0
+  let taken = 0
+  // Claims of 100 as they are made by a worker that sends 200 a second.
+  for (let now = NOW; now < NOW + 60_000; now += 500) {
+    const found = allot({ streams: [stream(), stream({ release: '1', gapMs: 100, nextAt })], organization: unpaced, now, limit: 100 })
+    taken += found.instants[1]!.length
+    nextAt = found.streamsNextAt[1]!
+  }
+  expect(taken).toBeGreaterThanOrEqual(600)
+})
+
 describe('rates over all workers (D6)', () => {
   let run: DeliveryRun
   beforeAll(async () => {

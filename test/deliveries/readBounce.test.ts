@@ -51,6 +51,7 @@ describe('bytes that mean harm', () => {
     ['a parameter in pieces', () => Buffer.from(`Content-Type: text/plain; ${Array.from({ length: 8_000 }, (_, index) => `name*${index}*=utf-8''a`).join('; ')}\n\nx`), 'notABounce'],
     ['a page of brackets', () => Buffer.from(`Content-Type: text/html\n\n${'<'.repeat(500_000)}${'<a '.repeat(100_000)}`), 'notABounce'],
     ['addresses without end', () => Buffer.from(`To: ${'a@b.example, "('.repeat(15_000)}\n\nx`), 'notABounce'],
+    ['a text of Exim with more addresses and lines than fit together', () => Buffer.from(`X-Failed-Recipients: ${Array.from({ length: 2_000 }, (_, index) => `a${index}`).join(', ')}\n\nA message that you sent could not be delivered to one or more of its recipients.\n\n${'a0\nx\n'.repeat(12_000)}`), 'report'],
     ['NULs', () => Buffer.alloc(100_000), 'unreadable'],
   ]
 

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { listDeliveries, showDelivery } from '../../src/deliveries/list.ts'
 import { DeliveryRefused, releaseHeld, resolve, retry } from '../../src/deliveries/release.ts'
+import { oweMails } from '../../src/deliveries/oweMails.ts'
+import type { Transaction } from '../../src/entities/database.ts'
 import { DELIVERY_LIFECYCLE } from '../../src/entities/states.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
@@ -39,6 +41,16 @@ describe('release', () => {
     expect(await within(scene, (tx) => releaseHeld(tx, { importId: imported!.id, sendAt: null }))).toBe(1)
     expect(await run.send(scene)).toMatchObject({ sent: 1 })
     expect(bodies(ids[0]!)).toHaveLength(1)
+  })
+
+  test('does not reach into a release: what waits for its date, its first wave or a frozen one goes on waiting', async () => {
+    const scene = await run.scene()
+    const ids = await scene.owe(4, { state: 'held', sendAt: 'null' })
+    const [release] = await scene.sql<{ id: string }>(`insert into releases (organization_id, name, state, send_at, first_wave, created_by) values ($1, 'Go-live', 'frozen', now(), 1, 'olga') returning id`, [scene.organizationId])
+    await scene.sql('update deliveries set release_id = $1 where id = any ($2)', [release!.id, ids.slice(1)])
+    expect(await within(scene, (tx) => releaseHeld(tx, { ids, sendAt: null }))).toBe(1)
+    expect(await run.send(scene)).toMatchObject({ sent: 1, held: 0 })
+    expect((await run.delivery(scene, ids[1]!)).state).toBe('held')
   })
 
   test("does not reach another organization's deliveries", async () => {
@@ -131,6 +143,48 @@ describe('a failed delivery', () => {
     await expect(within(scene, (tx) => retry(tx, id, 'olga'))).rejects.toMatchObject({ code: 'deliveries.unknown_id' })
     await expect(within(scene, (tx) => showDelivery(tx, id))).resolves.toBeNull()
   })
+})
+
+describe('a delivery that another one has followed', () => {
+  const failed = async () => {
+    const scene = await run.scene()
+    const [id] = await scene.owe(1)
+    await scene.sql(`update deliveries set state = 'failed' where id = $1`, [id])
+    const [user] = await scene.sql<{ id: string }>('select id from users where organization_id = $1', [scene.organizationId])
+    return { scene, id: id!, userId: user!.id }
+  }
+
+  test.each(['held', 'scheduled', 'sent', 'unknown'])('(%s) is not sent again', async (state) => {
+    const { scene, id, userId } = await failed()
+    await within(scene, (tx) => oweMails(tx, { userIds: [userId], purpose: 'invitation', sendAt: 'now' }))
+    await scene.sql(`update deliveries set state = '${state}' where user_id = $1 and epoch = 2`, [userId])
+    await expect(within(scene, (tx) => retry(tx, id, 'olga'))).rejects.toMatchObject({ code: 'deliveries.superseded', message: expect.stringContaining('users send') as string })
+    expect(await run.delivery(scene, id)).toMatchObject({ state: 'failed', epoch: 1 })
+    await scene.sql(`update deliveries set state = 'unknown' where id = $1`, [id])
+    await expect(within(scene, (tx) => resolve(tx, id, 'not-sent', 'olga'))).rejects.toMatchObject({ code: 'deliveries.superseded' })
+    await within(scene, (tx) => resolve(tx, id, 'sent', 'olga'))
+  })
+
+  test('by another way is not sent again; one that failed or was cancelled is none that followed', async () => {
+    const { scene, id, userId } = await failed()
+    await within(scene, (tx) => oweMails(tx, { userIds: [userId], purpose: 'credentials', sendAt: null }))
+    await expect(within(scene, (tx) => retry(tx, id, 'olga'))).rejects.toMatchObject({ code: 'deliveries.superseded' })
+    await scene.sql(`update deliveries set state = 'cancelled' where user_id = $1 and purpose = 'credentials'`, [userId])
+    await within(scene, (tx) => retry(tx, id, 'olga'))
+    expect(await run.send(scene)).toMatchObject({ sent: 1 })
+  })
+})
+
+test('a delivery of a cancelled release is sent when somebody asks for it, with the reason on record', async () => {
+  for (const [state, again] of [['failed', retry], ['unknown', (tx: Transaction, id: string, operator: string) => resolve(tx, id, 'not-sent', operator)]] as const) {
+    const scene = await run.scene()
+    const [id] = await scene.owe(1)
+    const [release] = await scene.sql<{ id: string }>(`insert into releases (organization_id, name, state, send_at, created_by) values ($1, 'Go-live', 'cancelled', now(), 'olga') returning id`, [scene.organizationId])
+    await scene.sql('update deliveries set release_id = $1, state = $3 where id = $2', [release!.id, id, state])
+    await within(scene, (tx) => again(tx, id!, 'olga'))
+    expect((await run.delivery(scene, id!)).reason).toContain('olga')
+    expect(await run.send(scene)).toMatchObject({ sent: 1, cancelled: 0 })
+  }
 })
 
 describe('the list', () => {

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { LEFT_OUT } from '../../src/deliveries/choose.ts'
 import { oweMails } from '../../src/deliveries/oweMails.ts'
 import { listReleases, showRelease, type ReleaseLine } from '../../src/deliveries/releasePlan.ts'
 import { cancelRelease, createRelease, freezeRelease, moveRelease, resumeRelease, ReleaseRefused, usersOwedBy, type ReleaseWish } from '../../src/deliveries/releases.ts'
 import { sweepReleases } from '../../src/deliveries/waves.ts'
 import type { Transaction } from '../../src/entities/database.ts'
+import { sweepDeliveries } from '../../src/jobs/deliver.ts'
 import { readAudit } from '../../src/organizations/audit.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
@@ -147,6 +149,103 @@ describe('moving', () => {
     expect(counts.sent + counts.waiting).toBe(6)
     expect(await run.send(scene)).toMatchObject({ sent: 0 })
     expect(run.sink.messages.length).toBeGreaterThan(0)
+  })
+})
+
+describe('moving while the server has a mail', () => {
+  test.each(['rcpt', 'end'] as const)('that it refuses for now at %s: the mail leaves on the new date, not after a minute', async (at) => {
+    const scene = await run.scene()
+    const { id } = await create(scene, wishOf(await people(scene, 1), { sendAt: new Date(0) }))
+    let moved = false
+    run.sink.use(async ({ stage }) => {
+      if (stage !== at || moved) return undefined
+      moved = true
+      expect(await within(scene, (tx) => moveRelease(tx, id, inHours(24), 'olga'))).toMatchObject({ mails: at === 'end' ? 0 : 1 })
+      return '451 4.7.1 greylisted'
+    })
+    expect(await run.send(scene)).toMatchObject({ sent: 0 })
+    const [only] = await ids(scene, 'select id from deliveries where organization_id = $1')
+    const kept = await run.delivery(scene, only!)
+    expect(kept).toMatchObject({ state: 'scheduled', attempts: 1 })
+    expect(kept.delay).toBeGreaterThan(86_000)
+  })
+
+  test('that it takes: it has left, and shows no date to come', async () => {
+    const scene = await run.scene()
+    const { id } = await create(scene, wishOf(await people(scene, 1), { sendAt: new Date(0) }))
+    run.sink.use(({ stage }) => (stage === 'end' ? within(scene, (tx) => moveRelease(tx, id, inHours(24), 'olga')).then(() => undefined) : undefined))
+    expect(await run.send(scene)).toMatchObject({ sent: 1 })
+    expect((await run.delivery(scene, (await ids(scene, 'select id from deliveries where organization_id = $1'))[0]!)).delay).toBeLessThanOrEqual(0)
+  })
+})
+
+describe('moving while somebody cannot log in', () => {
+  test('gives that mail the new date, too: mended before, it waits for it', async () => {
+    const scene = await run.scene()
+    const users = await people(scene, 2)
+    const { id } = await create(scene, wishOf(users))
+    const [{ profile }] = (await scene.sql<{ profile: string }>('select profile_id as profile from users where id = $1', [users[0]])) as [{ profile: string }]
+    await scene.sql('update users set profile_id = null where id = $1', [users[0]])
+    await comes(scene, id)
+    expect(await run.send(scene)).toMatchObject({ sent: 1, held: 1 })
+    expect(await within(scene, (tx) => moveRelease(tx, id, inHours(24), 'olga'))).toMatchObject({ mails: 1 })
+    expect(await states(scene, id)).toEqual({ 'held not_loginable': 1, sent: 1 })
+    await scene.sql('update users set profile_id = $2 where id = $1', [users[0], profile])
+    await sweepDeliveries(run.database, scene.organizationId)
+    expect(await run.send(scene)).toMatchObject({ sent: 0 })
+    await comes(scene, id)
+    expect(await sweepDeliveries(run.database, scene.organizationId)).toMatchObject({ mended: 1 })
+    expect(await run.send(scene)).toMatchObject({ sent: 1 })
+  })
+})
+
+describe('two releases for the same people', () => {
+  test('of two purposes: the second leaves them out, and takes nothing from the first', async () => {
+    const scene = await run.scene()
+    const users = await people(scene, 3)
+    const { id } = await create(scene, wishOf(users.slice(0, 2)))
+    const second = await create(scene, wishOf(users, { name: 'second', purpose: 'credentials', sendAt: inHours(48) }))
+    expect(second.mailed).toEqual(users.slice(2))
+    expect(second.leftOut.map(({ reason }) => reason)).toEqual(['in_other_release', 'in_other_release'])
+    expect(await states(scene, id)).toEqual({ scheduled: 2 })
+    await within(scene, (tx) => cancelRelease(tx, id, 'olga'))
+    expect((await create(scene, wishOf(users, { name: 'third', purpose: 'credentials' }))).mailed).toEqual(users.slice(0, 2))
+  })
+
+  test('made at the same moment owe each person one of the two', async () => {
+    const scene = await run.scene()
+    const users = await people(scene, 1)
+    const [made, commit] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+    const first = within(scene, async (tx) => {
+      await createRelease(tx, wishOf(users))
+      made.resolve(undefined)
+      await commit.promise
+    })
+    await made.promise
+    const second = create(scene, wishOf(users, { name: 'second', purpose: 'credentials' }))
+    const refused = second.then(() => 'made', (error: ReleaseRefused) => error.code)
+    // Until it waits for the first, or has gone past it.
+    await expect.poll(async () => (await scene.sql(`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)).length, { timeout: 5_000 }).toBeGreaterThan(0)
+    commit.resolve(undefined)
+    await first
+    expect(await refused).toBe('release.nobody')
+    expect(await scene.sql('select purpose, state from deliveries where user_id = $1', [users[0]])).toEqual([{ purpose: 'invitation', state: 'scheduled' }])
+  })
+})
+
+describe('a mail with a date of its own', () => {
+  test.each(['invitation', 'credentials'] as const)('that is scheduled (%s) is left out with the reason, and keeps its date', async (purpose) => {
+    const scene = await run.scene()
+    const [own] = await scene.owe(1, { purpose, sendAt: `now() + interval '4 days'` })
+    await scene.owe(1, { state: 'held', sendAt: 'null' })
+    const users = await ids(scene, 'select id from users where organization_id = $1 order by id')
+    const { mailed, leftOut } = await create(scene, wishOf(users, { sendAt: inHours(240) }))
+    expect(mailed).toEqual(users.slice(1))
+    expect(leftOut).toEqual([{ userId: users[0], username: 'ana1', reason: 'own_date' }])
+    expect(LEFT_OUT).toHaveProperty('own_date')
+    const kept = await run.delivery(scene, own!)
+    expect(kept.state).toBe('scheduled')
+    expect(kept.delay).toBeLessThan(4 * 86_400 + 1)
   })
 })
 

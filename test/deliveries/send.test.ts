@@ -2,10 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hashToken } from '../../src/accounts/invitations.ts'
 import { verifyPassword } from '../../src/accounts/passwords.ts'
 import { MAX_ATTEMPTS } from '../../src/deliveries/backoff.ts'
-import { sweepDeliveries } from '../../src/jobs/deliver.ts'
+import { openBackground } from '../../src/deliveries/background.ts'
+import { deliverer, sweepDeliveries } from '../../src/jobs/deliver.ts'
+import { loadTemplates } from '../../src/templates/render.ts'
 import { deliveryRun, type DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
-import type { Answer, Stage } from '../support/smtpSink.ts'
+import { startSink, type Answer, type Stage } from '../support/smtpSink.ts'
 
 let run: DeliveryRun
 beforeAll(async () => {
@@ -196,6 +198,87 @@ describe('answers of the mail server', () => {
       await dead.close()
     }
   })
+})
+
+describe('a mail whose answer is slow', () => {
+  const held = async (work: (slow: { run: DeliveryRun; scene: Scene; id: string; answer(): void }) => Promise<void>) => {
+    const patient = await deliveryRun({ connections: 2 })
+    const answer = Promise.withResolvers<string>()
+    try {
+      const scene = await patient.scene()
+      const [id] = await scene.owe(1)
+      patient.sink.use(({ stage, text }) => (stage === 'end' && text.includes(`<${id}.`) ? answer.promise : undefined))
+      await work({ run: patient, scene, id: id!, answer: () => answer.resolve('250 2.0.0 taken at last') })
+    } finally {
+      answer.resolve('250 2.0.0 taken')
+      await patient.close()
+    }
+  }
+
+  test('keeps none that comes due later waiting', () =>
+    held(async ({ run, scene, id, answer }) => {
+      const sending = run.send(scene)
+      await run.sink.reached('end')
+      const [asked] = await scene.owe(1, { purpose: 'passwordChanged' })
+      await expect.poll(async () => (await run.delivery(scene, asked!)).state, { timeout: 2_000 }).toBe('sent')
+      expect((await run.delivery(scene, id)).state).toBe('sending')
+      answer()
+      expect(await sending).toMatchObject({ sent: 2, nextInMs: null })
+    }))
+
+  test.each([['is left to the background where there is one, with its lease renewed', 30], ['is left to the background at the end of the turn, too', 0.1]])('%s', (_, turnSeconds) =>
+    held(async ({ run, scene, id, answer }) => {
+      const background = openBackground()
+      expect(await run.send(scene, { background, turnSeconds, leaseSeconds: 0.6 })).toMatchObject({ sent: 0, givenBack: 0, nextInMs: null })
+      expect(background.holding(scene.organizationId)).toBe(1)
+      // The organization's next turn.
+      await scene.owe(1, { purpose: 'passwordChanged' })
+      expect(await run.send(scene, { background })).toMatchObject({ sent: 1 })
+      await expect.poll(() => column(scene, `select lease_until > updated_at + interval '1.8 seconds' from deliveries where id = ${id}`), { timeout: 10_000 }).toBe(true)
+      expect(await sweepDeliveries(run.database, scene.organizationId)).toMatchObject({ unknown: 0, givenBack: 0 })
+      // Nobody sits on a connection meanwhile.
+      expect(run.database.pool.idleCount).toBe(run.database.pool.totalCount)
+      answer()
+      await background.settled()
+      expect(await run.delivery(scene, id)).toMatchObject({ state: 'sent', attempts: 1 })
+      expect(run.sink.messages).toHaveLength(2)
+    }))
+
+  test('a turn that only waits for its rate ends at once, and what it has claimed leaves at its instants', () =>
+    held(async ({ run, answer }) => {
+      answer()
+      const scene = await run.scene({ settings: { mail: { from: 'a@acme.example', ratePerMinute: 120 } } })
+      await scene.owe(5)
+      const background = openBackground()
+      const begun = performance.now()
+      const report = await run.send(scene, { background })
+      expect(performance.now() - begun).toBeLessThan(900)
+      expect(report.nextInMs).toBeGreaterThan(500)
+      await background.settled()
+      expect(performance.now() - begun).toBeGreaterThan(1_000)
+      expect(run.sink.messages).toHaveLength(3)
+    }))
+})
+
+test('while nobody is there nothing more is claimed; it goes on when somebody is', async () => {
+  const dead = await deliveryRun({ connections: 2 })
+  const { port } = dead.sink
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  const deliver = deliverer({ database: dead.database, mailer: dead.mailer, templates: await loadTemplates(), publicUrl: 'https://muster.example', worker: 'test', log, failpoint: async () => undefined })
+  const take = (scene: Scene) => deliver(scene.organizationId, new AbortController().signal)
+  try {
+    await dead.sink.close()
+    const scene = await dead.scene()
+    await scene.owe(40)
+    const { givenBack } = await take(scene)
+    const tried = await column(scene, 'select count(*) from delivery_attempts')
+    for (let round = 0; round < 3; round++) expect(await take(scene)).toMatchObject({ retried: 0, givenBack: 0, outage: true, nextInMs: 15_000 })
+    expect(await column(scene, 'select count(*) from delivery_attempts')).toBe(tried)
+    dead.sink = await startSink({ port })
+    expect(await take(scene)).toMatchObject({ sent: givenBack, outage: false })
+  } finally {
+    await dead.close()
+  }
 })
 
 describe('a refused login (fault 25)', () => {

@@ -141,6 +141,32 @@ describe('a first wave', () => {
     expect(await sweep(scene)).toMatchObject({ followed: [id] })
   })
 
+  test('takes along whoever a claim has held for a state of the release that is over', async () => {
+    const scene = await run.scene()
+    const id = await begun(scene, 10, 4)
+    // As by a claim that began before the release was resumed, or the rest let go, and ended after it.
+    const hold = (reason: string, which: string) => scene.sql(`update deliveries set state = 'held', reason = '${reason}' where release_id = $1 and ${which}`, [id])
+    await hold('release_frozen', 'first_wave')
+    await sweep(scene)
+    expect(await counts(scene, id)).toMatchObject({ waiting: 4, held: 6 })
+    expect(await run.send(scene)).toMatchObject({ sent: 4 })
+    await restDue(scene, id)
+    expect(await sweep(scene)).toMatchObject({ followed: [id] })
+    await hold('first_wave', `state = 'scheduled' and id % 2 = 0`)
+    await hold('release_frozen', `state = 'scheduled'`)
+    expect(await sweep(scene)).toMatchObject({ finished: [] })
+    expect(await run.send(scene)).toMatchObject({ sent: 6 })
+    expect(await sweep(scene)).toMatchObject({ finished: [id] })
+  })
+
+  test('frozen holds them, whatever the sweep does', async () => {
+    const scene = await run.scene()
+    const id = await begun(scene, 4, 0)
+    await within(scene, (tx) => freezeRelease(tx, id, 'olga'))
+    await sweep(scene)
+    expect(await counts(scene, id)).toMatchObject({ waiting: 0, held: 4 })
+  })
+
   test('is no wave where it would be everybody', async () => {
     const scene = await run.scene()
     const id = await begun(scene, 3, 3)

@@ -214,7 +214,7 @@ describe.skipIf(skipWithout('chromium'))('onboarding', () => {
     const page = await openPage()
     await page.goto(match[0])
     await heading(page, 'Welcome, Cai')
-    await acme.sql(`update invitations i set expires_at = now() from users u where u.id = i.user_id and u.username = 'cai.li'`)
+    await acme.sql(`update invitations i set expires_at = now() - interval '1 second' from users u where u.id = i.user_id and u.username = 'cai.li'`)
     await fill(page, { Password: CHOSEN, 'Repeat the password': CHOSEN }, 'Set up my account')
     await heading(page, 'This invitation has expired')
     expect(await page.getByRole('link', { name: 'Ask for a new link' }).getAttribute('href')).toBe('mailto:help@acme.example')

@@ -50,6 +50,19 @@ test('somebody who has a user already is owed nothing by a later file', async ()
   expect(await owed(acme)).toHaveLength(2)
 })
 
+test('what belongs to a release keeps the date that it has there, whatever a file says', async () => {
+  const acme = await importing(database.current)
+  const people = (sendAt: string) => sheet(HEADER, `1|Ada|Person|a@int.test||${sendAt}`)
+  await acme.run(people(''))
+  await acme.sql(`with r as (insert into releases (organization_id, name, state, send_at, created_by) values ($1, 'Go-live', 'frozen', now(), 'olga') returning id)
+    update deliveries d set release_id = r.id, reason = 'release_frozen' from r where d.organization_id = $1`, [acme.organizationId])
+  for (const [sendAt, delivery] of [['2099-01-01', undefined], ['', { kind: 'now' }]] as const) {
+    const report = await acme.run(people(sendAt), delivery && { delivery })
+    expect(report.deliveries).toMatchObject({ owed: 0, scheduled: 0 })
+    expect(await owed(acme)).toEqual([['a@int.test', 'invitation', 'held', null]])
+  }
+})
+
 test('now lets go what was held for the people of the file, save whom it gives another date or none', async () => {
   const acme = await importing(database.current)
   const people = (...wishes: [delivery: string, sendAt: string][]) => sheet(HEADER, ...wishes.map(([delivery, sendAt], index) => `${index}|Ada|Person|p${index}@int.test|${delivery}|${sendAt}`))

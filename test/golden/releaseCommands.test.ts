@@ -108,6 +108,10 @@ describe('a go-live', { timeout: 90_000 }, () => {
   test('of an import or a file, now, is on its way before the command ends; who was not found is told', async () => {
     const made = await create('Now', '--users', 'some.txt', '--at', 'now', '--yes', '--json')
     expect([made.status, made.json]).toMatchObject([2, { unknown: ['nobody@people.example'], release: { counts: { total: 2, sent: 2 } } }])
+    const mailsOf = (...args: string[]) => muster('deliveries', 'list', '--release', releaseOf(made)['id'] as string, ...args)
+    expect((await mailsOf('--json')).out.trim().split('\n').map((line) => (JSON.parse(line) as Json)['to']).toSorted()).toEqual(['ada@people.example', 'grace@people.example'])
+    expect((await mailsOf('--organization', 'sso')).out).toBe('No deliveries.\n')
+    expect(await muster('deliveries', 'list', '--release', '999', '--json')).toMatchObject({ status: 1, json: { error: { code: 'release.unknown_id' } } })
     const rest = await create('Rest', '--import', '1', '--filter', 'username=alan.turing', '--at', '2020-01-01 08:00', '--yes')
     expect(rest.status).toBe(0)
     expect(rest.out).toContain('This date has passed: they leave at once.')

@@ -1,6 +1,6 @@
 /** What operators do to users (spec C9 to C11, D2, D3), as scripts and people see it: a process each, on embedded parts that they share. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -70,6 +70,7 @@ describe('operators and their users', { timeout: 120_000 }, () => {
     expect(refused.map(({ status, json }) => [status, (json['error'] as Json)['code']])).toEqual([[1, 'filter.unknown'], [1, 'profile.unknown'], [1, 'users.nobody'], [1, 'file.not_found']])
     expect(refused[1].json).toMatchObject({ error: { hint: 'Did you mean Manager?' } })
     expect((await users('set', '--all', '--yes')).status).toBe(64)
+    expect(await users('set', '--all', '--username', 'x.y', '--yes', '--json')).toMatchObject({ status: 64, json: { error: { code: 'usage.username' } } })
   })
 
   test('without --yes nothing changes: the preview names whom, how many, who is left out and why', async () => {
@@ -80,8 +81,9 @@ describe('operators and their users', { timeout: 120_000 }, () => {
       'They are held until they are released.', 'Left out: 1 person', '  1: There is no e-mail address, and a mail would be owed. (Flo Kay (6))', '',
     ])
     const json = await users('enable', '--filter', 'user=none', '--delivery', 'invitation', '--json')
-    expect([json.status, json.json]).toMatchObject([0, { action: 'users.enable', confirmed: false, selected: 4, changed: 2, mails: { invitation: 2 }, leftOut: [{ reason: 'email_missing', count: 1 }], unknown: [] }])
+    expect([json.status, json.json]).toMatchObject([0, { action: 'users.enable', created: [{ id: null, username: 'di.moss' }, { id: null, username: 'ed.fox' }], people: [{ id: null }, { id: null }], confirmed: false, selected: 4, changed: 2, mails: { invitation: 2 }, leftOut: [{ reason: 'email_missing', count: 1 }], unknown: [] }])
     expect(Object.keys(await states())).toEqual(['ana.nguyen', 'bo.lund', 'cy.ray'])
+    expect((await users('enable', '--contact', '4', '--delivery', 'invitation')).out).toContain('1 invitation would be owed.\nIt is held until it is released.\n')
   })
 
   test('enable makes users, mails them at once, and stays until they have left', async () => {
@@ -97,6 +99,10 @@ describe('operators and their users', { timeout: 120_000 }, () => {
     const done = await users('deactivate', '--users', 'who.csv', '--yes', '--json')
     expect([done.status, done.json]).toMatchObject([2, { changed: 3, unknown: ['nobody'], seatsFreed: [{ license: 'Full', count: 3 }], rolesMissing: ['Customer Administrator'] }])
     expect(await states()).toEqual({ 'ana.nguyen': 'inactive', 'bo.lund': 'inactive', 'cy.ray': 'inactive', 'di.moss': 'active', 'ed.fox': 'active' })
+    const opened = await users('enable', '--contact', '1', '--profile', 'Manager', '--yes', '--json')
+    expect([opened.status, opened.json]).toMatchObject([2, { changed: 1, openedAsTheyWere: true }])
+    expect((await users('enable', '--contact', '2')).out).toContain('1 user would be opened as before; ./muster users set changes what somebody has.')
+    await users('deactivate', '--users', 'who.csv', '--yes')
     const back = await users('activate', '--all', '--yes', '--json')
     expect([back.status, back.json]).toMatchObject([0, { changed: 3, leftOut: [{ reason: 'already_active', count: 2, users: ['di.moss', 'ed.fox'] }] }])
   })
@@ -138,6 +144,11 @@ describe('operators and their users', { timeout: 120_000 }, () => {
     expect([made.status, made.json]).toMatchObject([0, { changed: 4, reset: 0, alsoOwedCredentials: 0, report: { users: 4 } }])
     const { id } = made.json['report'] as { id: string }
     writeFileSync(join(folder, 'there.csv'), 'mine')
+    // Standard output on a disk that is full: nothing is lost with it.
+    const full = openSync('/dev/full', 'w')
+    const lost = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), 'users', 'report', id], { cwd: folder, env: { PATH: process.env['PATH'], MUSTER_HOME: home, NO_COLOR: '1' }, stdio: ['ignore', full, 'ignore'] })
+    expect(await new Promise((resolve) => lost.once('close', resolve))).toBe(1)
+    closeSync(full)
     expect(await muster('users', 'report', id, '-o', 'there.csv', '--json')).toMatchObject({ status: 1, json: { error: { code: 'file.not_writable' } } })
     const fetched = await muster('users', 'report', id, '-o', 'passwords.csv')
     expect(fetched.status).toBe(0)
@@ -162,7 +173,7 @@ describe('operators and their users', { timeout: 120_000 }, () => {
   test('the audit trail tells who did it, by ids alone', async () => {
     const { status, lines, out } = await muster('audit', '--organization', 'acme', '--json')
     expect(status).toBe(0)
-    expect(lines.map(({ action }) => action)).toEqual(['users.report', 'users.passwords', 'users.send', 'users.revoke', 'users.send', 'users.send', 'users.set', 'users.set', 'users.activate', 'users.deactivate', 'users.send', 'users.enable'])
+    expect(lines.map(({ action }) => action)).toEqual(['users.report', 'users.passwords', 'users.send', 'users.revoke', 'users.send', 'users.send', 'users.set', 'users.set', 'users.activate', 'users.deactivate', 'users.enable', 'users.deactivate', 'users.send', 'users.enable'])
     expect(out).not.toMatch(/@one\.example|nguyen|lund/i)
     const people = await muster('audit', '--organization', 'acme', '--limit', '2')
     expect(people.out.split('\n')).toHaveLength(5)

@@ -4,9 +4,12 @@ import { hashToken } from '../../src/accounts/invitations.ts'
 import { listWordings, previewMail, publishWording, readWording, sendTest } from '../../src/jobs/mailTemplates.ts'
 import { deliverer } from '../../src/jobs/deliver.ts'
 import { readAudit } from '../../src/organizations/audit.ts'
-import { storeOwnTemplate, withdrawOwnTemplate } from '../../src/organizations/mailTemplates.ts'
+import type { Claimed } from '../../src/deliveries/compose.ts'
+import { ownWordings } from '../../src/deliveries/ownWording.ts'
+import { storeOwnTemplate, withdrawOwnTemplate, type OwnVersion } from '../../src/organizations/mailTemplates.ts'
 import { readSupportContact } from '../../src/organizations/supportContact.ts'
-import { loadTemplates, TemplateRefused } from '../../src/templates/render.ts'
+import { exampleVariables } from '../../src/templates/purposes.ts'
+import { loadTemplates, renderTemplate, TemplateRefused } from '../../src/templates/render.ts'
 import { deliveryRun } from '../support/deliveryRun.ts'
 import type { DeliveryRun } from '../support/deliveryRun.ts'
 import type { Scene } from '../support/deliveryScene.ts'
@@ -113,6 +116,18 @@ describe('sending', () => {
     await tenant((tx) => withdrawOwnTemplate(tx, 'kim', 'invitation', 'en'))
     await publish({ ...OWN, subject: 'Third' })
     expect(await subject()).toBe('Third')
+  })
+
+  test('a mail that was claimed before a publication has the new wording, not the default; after a withdrawal the default', async () => {
+    await publish({ ...OWN, subject: 'First' })
+    const ownTemplates = await tenant((tx) => tx.query<OwnVersion>('select id, purpose, version from mail_templates'))
+    const claimed = { purpose: 'invitation', organization: { id: scene.organizationId, language: 'en', ownTemplates } } as Claimed
+    await publish({ ...OWN, subject: 'Second' })
+    const wording = ownWordings({ database: run.database, log: { error: () => undefined } })
+    const own = await wording(claimed)
+    expect(own === null ? null : renderTemplate(own, exampleVariables('invitation')).subject).toBe('Second')
+    await tenant((tx) => withdrawOwnTemplate(tx, 'kim', 'invitation', 'en'))
+    expect(await ownWordings({ database: run.database, log: { error: () => undefined } })(claimed)).toBeNull()
   })
 
   test('a wording in another language, or for another mail, is not mailed', async () => {

@@ -28,7 +28,7 @@ describe.skipIf(skipWithout('chromium'))('the portal in a browser', () => {
     await portal.organization({ key: 'north', login: { sso: true, url: 'https://login.north.example' } })
     people = await inviteAll(acme, ['Ada', 'Ben', 'Cai', 'Dee'])
     const german = await inviteAll(bau, ['Wolfeschlegelsteinhausenbergerdorff', 'Ida'])
-    await acme.sql(`update invitations set expires_at = now() where user_id = $1`, [people[1]!.userId])
+    await acme.sql(`update invitations set expires_at = now() - interval '1 second' where user_id = $1`, [people[1]!.userId])
     await givePassword(acme, people[2]!.userId, PASSWORD)
     await acme.sql('update users set notice_accepted_at = now() where id = $1', [people[2]!.userId])
     await givePassword(bau, german[1]!.userId, PASSWORD)

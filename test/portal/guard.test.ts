@@ -199,8 +199,31 @@ describe('forms', () => {
   })
 })
 
-test('the API stands apart: neither hosts nor tokens of forms are asked for, and no cookie is set', async () => {
-  const answer = await portal.app.inject({ method: 'POST', url: '/api/v1/sign-in', headers: { host: 'muster.internal', 'content-type': 'application/json', 'sec-fetch-site': 'cross-site' }, payload: '{}' })
+test('the API answers to the names of the portal alone, too: passwords would travel in clear; its health is told to whoever watches', async () => {
+  const open = await buildPortal({ ...parts(), host: '192.0.2.5' })
+  const secured = await buildPortal({ ...parts(), host: '192.0.2.5', publicUrl: 'https://portal.example' })
+  const ask = async (app: typeof open, host: string, url = '/api/v1/sign-in') => {
+    const { statusCode, json } = await app.inject({ method: url.endsWith('sign-in') ? 'POST' : 'GET', url, headers: { host, 'content-type': 'application/json' }, ...(url.endsWith('sign-in') && { payload: '{}' }) })
+    return [statusCode, json<{ code?: string }>().code]
+  }
+  for (const host of ['192.0.2.5:3001', 'muster.internal', 'portal.example']) expect(await ask(open, host), host).toEqual([421, 'host.foreign'])
+  expect(await ask(open, 'localhost:3001')).toEqual([401, 'api.key_missing'])
+  expect(await ask(secured, 'portal.example')).toEqual([401, 'api.key_missing'])
+  expect(await ask(secured, 'muster.internal')).toEqual([421, 'host.foreign'])
+  expect(await ask(open, 'muster.internal', '/api/v1/openapi.json')).toEqual([421, 'host.foreign'])
+  expect(await ask(open, 'muster.internal', '/api/v1/health')).toEqual([200, undefined])
+  await Promise.all([open.close(), secured.close()])
+})
+
+test('a portal behind a proxy that nobody trusts says at its start that everybody counts as one address', async () => {
+  const warned: string[] = []
+  const log = { warn: (_: object, message: string) => void warned.push(message), error: () => undefined }
+  for (const more of [{ publicUrl: 'https://portal.example' }, { publicUrl: 'https://portal.example', trustedProxies: 1 }, { publicUrl: 'http://localhost:3001' }, {}]) await (await startPortal({ ...parts(), log, ...more })).close()
+  expect(warned).toEqual(['PUBLIC_URL is https and TRUSTED_PROXIES is 0: everybody counts as one address. Set TRUSTED_PROXIES to the number of proxies.'])
+})
+
+test('the API stands apart: tokens of forms are not asked for, and no cookie is set', async () => {
+  const answer = await portal.app.inject({ method: 'POST', url: '/api/v1/sign-in', headers: { host: 'localhost:3001', 'content-type': 'application/json', 'sec-fetch-site': 'cross-site' }, payload: '{}' })
   expect([answer.statusCode, answer.headers['set-cookie'], answer.headers['content-type']]).toEqual([401, undefined, expect.stringContaining('application/problem+json')])
 })
 

@@ -80,7 +80,7 @@ describe('registering', () => {
 
   test('a link that is gone says what has become of it and what to do', async () => {
     const expired = await invite('Ida')
-    await acme.sql(`update invitations set expires_at = now() where user_id = $1`, [expired.userId])
+    await acme.sql(`update invitations set expires_at = now() - interval '1 second' where user_id = $1`, [expired.userId])
     const pages: [Person, number, RegExp][] = [
       [expired, 410, /This invitation has expired.*href="mailto:help@acme.example">Ask for a new link/s],
       [await invite('Jon', 'revoked'), 410, /This link is no longer valid.*newer email.*href="mailto:help@acme.example"/s],
@@ -123,6 +123,21 @@ describe('sessions', () => {
     await browser.post('/acme/sign-in', { _csrf: form, username: mia.username, password: PASSWORD })
     expect(browser.cookies.get('muster-session')).not.toBe(first)
     expect(await acme.sql('select from sessions where token_hash = $1', [hashToken(first)])).toEqual([])
+  })
+
+  test('a browser knows everybody who takes turns at it, five at most, each once', async () => {
+    const people = await inviteAll(acme, ['Turnone', 'Turntwo', 'Turnthree', 'Turnfour', 'Turnfive', 'Turnsix'])
+    const browser = portal.browser()
+    for (const person of people) {
+      await givePassword(acme, person.userId, PASSWORD)
+      await browser.submit('/acme/sign-in', { username: person.username, password: PASSWORD })
+      await browser.submit('/notice', {}, { form: 1 })
+    }
+    const known = () => browser.cookies.get('muster-device')!.split('~')
+    expect(known().map((device) => device.split('.')[0])).toEqual(people.slice(1).map(({ userId }) => userId).toReversed())
+    const [first, ...others] = known().toReversed()
+    await browser.submit('/acme/sign-in', { username: people[1]!.username, password: PASSWORD })
+    expect(known()).toEqual([first, ...others.toReversed()])
   })
 
   test('signing out ends it on the server: the cookie of before opens nothing', async () => {
@@ -210,6 +225,17 @@ describe('the way in', () => {
   })
 })
 
+test('an account that lacks something tells its person, after the right password alone, that it is being made ready, and whom to ask', async () => {
+  const ona = await invite('Ona')
+  await givePassword(acme, ona.userId, PASSWORD)
+  await acme.sql('delete from user_group_members where user_id = $1', [ona.userId])
+  const browser = portal.browser()
+  const told = await browser.submit('/acme/sign-in', { username: ona.username, password: PASSWORD })
+  expect([told.status, told.html.includes('Your account is not ready yet'), told.html.includes('mailto:help@acme.example'), browser.cookies.has('muster-session')]).toEqual([403, true, true, false])
+  const wrong = await browser.submit('/acme/sign-in', { username: ona.username, password: 'wrong' })
+  expect([wrong.status, wrong.html.includes('not ready')]).toEqual([422, false])
+})
+
 describe('passwords', () => {
   test('are changed only with the one of now, and by a good one', async () => {
     const una = await invite('Una')
@@ -224,7 +250,10 @@ describe('passwords', () => {
     expect(same.html).toContain('This is the password that you have now.')
     const other = portal.browser()
     await other.submit('/acme/sign-in', { username: una.username, password: PASSWORD })
+    const before = browser.cookies.get('muster-session')!
     expect((await browser.submit('/password', { current: PASSWORD, password: NEXT, repeat: NEXT })).headers['location']).toBe('/')
+    expect(browser.cookies.get('muster-session'), 'a token that somebody has seen is worth nothing').not.toBe(before)
+    expect(await acme.sql('select from sessions where token_hash = $1', [hashToken(before)])).toEqual([])
     expect((await browser.get('/')).html).toContain('Your password has been changed.')
     expect((await other.get('/')).headers['location'], 'signed out everywhere else').toBe('/acme/sign-in')
   })

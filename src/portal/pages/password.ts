@@ -24,12 +24,14 @@ export function passwordRoutes(app: FastifyInstance, parts: PageParts): void {
     const [current, password, repeat] = [typed(request.body, 'current'), typed(request.body, 'password'), typed(request.body, 'repeat')]
     const seen: Fault[] = [...(current === '' ? [{ field: 'current', text: words.faults['current.required']({}) }] : []), ...repeatFault(words, password, repeat)]
     if (seen.length > 0) return show(request, reply, user, seen)
-    const problems = await changePassword(access, user.organizationId, user.userId, { current, next: password, keepTokenHash: user.tokenHash })
-    if (problems.length > 0) {
+    const answer = await changePassword(access, user.organizationId, user.userId, { current, next: password })
+    if (answer.is === 'refused') {
+      const { problems } = answer
       const seconds = problems.find(({ code }) => code === 'password.wait')?.detail?.['seconds']
       if (seconds !== undefined) reply.header('retry-after', seconds)
       return show(request, reply.status(seconds === undefined ? 422 : 429), user, faultsOf(words, problems, user.settings.username.maxLength))
     }
+    cookies.keepSession(reply, answer.session)
     await wake(user.organizationId)
     cookies.leaveNote(reply, { note: 'changed', username: '' })
     return goTo(reply, nextStep({ ...user, mustChangePassword: false }))

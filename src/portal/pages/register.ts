@@ -44,7 +44,7 @@ export function registerRoutes(app: FastifyInstance, parts: PageParts): void {
         const before = cookies.readSession(request)
         if (before !== null) await endSession(access, before)
         cookies.endSession(reply)
-        cookies.keepDevice(reply, registered.device)
+        cookies.keepDevice(request, reply, registered.device)
         cookies.leaveNote(reply, { note: 'registered', username: username.trim() })
         return goTo(reply, `/${organization.key}/sign-in`)
       }

@@ -34,7 +34,7 @@ export function resetRoutes(app: FastifyInstance, parts: PageParts): void {
     const before = cookies.readSession(request)
     if (before !== null) await endSession(access, before)
     cookies.endSession(reply)
-    cookies.keepDevice(reply, done.device)
+    cookies.keepDevice(request, reply, done.device)
     cookies.leaveNote(reply, { note: 'reset', username })
     return goTo(reply, `/${organization.key}/sign-in`)
   })

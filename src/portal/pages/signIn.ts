@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { portalOrganization, type PortalOrganization } from '../../accounts/accessParts.ts'
-import { endSession, openSession } from '../../accounts/sessions.ts'
+import { endSession, openSessionIn } from '../../accounts/sessions.ts'
 import { signIn } from '../../accounts/signIn.ts'
 import type { Left } from '../cookies.ts'
 import { fieldsOf, stepOf, typed } from '../form.ts'
 import type { Fault, PageParts } from '../parts.ts'
 import { nextStep } from '../steps.ts'
+import { sendNotReady } from './notReady.ts'
 import { sendWait } from './wait.ts'
 
 type Request = FastifyRequest<{ Params: { organization: string } }>
@@ -34,14 +35,17 @@ export function signInRoutes(app: FastifyInstance, parts: PageParts): void {
       ...(password === '' ? [{ field: 'password', text: words.faults['password.required']({}) }] : []),
     ]
     if (empty.length > 0) return show(request, reply, organization, { username, faults: empty, left: null })
-    const answer = await signIn(access, { organizationId: organization.id, username, password, address: request.ip, device: cookies.readDevice(request) })
+    // The session is opened while the user's row is locked: a password that is changed at this moment ends it, or keeps it from being opened.
+    const asked = { organizationId: organization.id, username, password, address: request.ip, device: cookies.readDevices(request) }
+    const answer = await signIn(access, asked, (tx, userId) => openSessionIn(tx, access.random, userId))
     if (answer.is === 'wait') return sendWait(parts, request, reply, organization, answer.seconds)
     if (answer.is === 'wrong') return show(request, reply, organization, { username, faults: [{ field: 'username', text: words.signIn.wrong }], left: null })
+    if (answer.is === 'notReady') return sendNotReady(parts, request, reply, organization)
     // A session that was there before is never taken over: its token may be known to somebody else (OWASP ASVS 5, V7.2.4).
     const before = cookies.readSession(request)
     if (before !== null) await endSession(access, before)
-    cookies.keepSession(reply, await openSession(access, organization.id, answer.userId))
-    cookies.keepDevice(reply, answer.device)
+    cookies.keepSession(reply, answer.alongside)
+    cookies.keepDevice(request, reply, answer.device)
     cookies.keepOrganization(reply, organization.key)
     return goTo(reply, nextStep(answer))
   })

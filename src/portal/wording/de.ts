@@ -45,6 +45,12 @@ export const de: Wording = {
     ssoNowhere: 'Sie finden sie dort, wo Sie sich bei der Arbeit sonst auch anmelden.',
     ssoButton: (organization) => `Zur Anmeldung von ${organization}`,
   },
+  notReady: {
+    heading: 'Ihr Konto ist noch nicht bereit',
+    text: (organization) => `Benutzerkennung und Passwort stimmen. ${organization} muss Ihr Konto noch fertig einrichten; danach können Sie sich damit anmelden.`,
+    ask: 'Nachfragen, wann es bereit ist',
+    askSender: (organization) => `Dauert es lange, fragen Sie bitte bei ${organization} nach.`,
+  },
   wait: {
     title: 'Bitte warten',
     heading: 'Bitte warten Sie einen Moment',

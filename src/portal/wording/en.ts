@@ -44,6 +44,12 @@ export const en: Wording = {
     ssoNowhere: 'You find it where you always sign in at work.',
     ssoButton: (organization) => `Go to the sign-in of ${organization}`,
   },
+  notReady: {
+    heading: 'Your account is not ready yet',
+    text: (organization) => `Your user ID and password are right. ${organization} still has to finish setting up your account; then you can sign in with them.`,
+    ask: 'Ask when it will be ready',
+    askSender: (organization) => `If it takes long, please ask ${organization}.`,
+  },
   wait: {
     title: 'Please wait',
     heading: 'Please wait a little',

@@ -45,6 +45,12 @@ export const es: Wording = {
     ssoNowhere: 'Lo encuentra donde inicia sesión siempre en su trabajo.',
     ssoButton: (organization) => `Ir al inicio de sesión de ${organization}`,
   },
+  notReady: {
+    heading: 'Su cuenta aún no está lista',
+    text: (organization) => `Su identificador y su contraseña son correctos. ${organization} todavía tiene que terminar de preparar su cuenta; después podrá iniciar sesión con ellos.`,
+    ask: 'Preguntar cuándo estará lista',
+    askSender: (organization) => `Si tarda mucho, pregunte a ${organization}.`,
+  },
   wait: {
     title: 'Espere, por favor',
     heading: 'Espere un momento, por favor',

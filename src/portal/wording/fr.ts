@@ -45,6 +45,12 @@ export const fr: Wording = {
     ssoNowhere: 'Vous la trouverez là où vous vous connectez d’habitude au travail.',
     ssoButton: (organization) => `Aller à la connexion de ${organization}`,
   },
+  notReady: {
+    heading: 'Votre compte n’est pas encore prêt',
+    text: (organization) => `Votre identifiant et votre mot de passe sont corrects. ${organization} doit encore terminer la préparation de votre compte ; vous pourrez ensuite vous connecter avec eux.`,
+    ask: 'Demander quand il sera prêt',
+    askSender: (organization) => `Si cela dure, adressez-vous à ${organization}.`,
+  },
   wait: {
     title: 'Veuillez patienter',
     heading: 'Un peu de patience',

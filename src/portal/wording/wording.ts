@@ -51,6 +51,8 @@ export type Wording = {
     ssoNowhere: string
     ssoButton: (organization: string) => string
   }
+  /** The password is right, and the account cannot be signed in to yet; `ask` and `askSender` as in gone. */
+  notReady: { heading: string; text: (organization: string) => string; ask: string; askSender: (organization: string) => string }
   /** After too many tries. */
   wait: { title: string; heading: string; text: (howLong: string) => string; seconds: (count: number) => string; minutes: (count: number) => string; back: string }
   notice: { title: string; step: string; heading: string; text: (organization: string) => string; accept: string; decline: string }

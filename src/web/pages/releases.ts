@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { LEFT_OUT } from '../../deliveries/choose.ts'
 import { HOLDING } from '../../deliveries/recheck.ts'
-import { listReleases, showRelease, type ReleaseLine } from '../../deliveries/releasePlan.ts'
+import { listReleases, showRelease, TROUBLE_RULE, type ReleaseLine } from '../../deliveries/releasePlan.ts'
 import { ReleaseRefused } from '../../deliveries/releases.ts'
-import { TROUBLE_PERCENT } from '../../deliveries/waves.ts'
 import { organizationOfRelease, readOrganization, type Organization } from '../../organizations/organizations.ts'
 import { acrossOrganizations } from '../acrossOrganizations.ts'
 import { PageRefused } from '../errors.ts'
@@ -97,7 +96,7 @@ function oneView(release: ReleaseLine, organization: Organization) {
   const { id, name, purpose, rate, firstWave, restAfterMinutes, restReleasedAt, createdBy, createdAt, finishedAt, firstSentAt, lastSentAt, reasons, leftOutBefore } = release
   const zone = organization.timeZone
   const paces = [rate.own === null ? null : `${showNumber(rate.own)} a minute`, rate.organization === null ? null : `the organization’s ${showNumber(rate.organization)} a minute`].filter((part) => part !== null)
-  const wave = firstWave === 0 ? null : `${showNumber(firstWave)} first; the rest ${showNumber(restAfterMinutes)} minutes later, unless ${TROUBLE_PERCENT} % of them fail`
+  const wave = firstWave === 0 ? null : `${showNumber(firstWave)} first; the rest ${showNumber(restAfterMinutes)} minutes later, unless ${TROUBLE_RULE}`
   const instants: [string, string | null][] = [['Not before', release.sendAt], ['In UTC', null], ['First mail left', firstSentAt], ['The rest let go', restReleasedAt], ['Last mail left', lastSentAt], ['Ended', finishedAt]]
   return {
     id,
