@@ -13,13 +13,15 @@ type Running = { close(): unknown }
  */
 export async function runProcess(start: (installation: Installation) => Promise<Running>): Promise<void> {
   const log = openLog(readLogLevel())
+  // Listened for before anything starts: whoever is told to end while starting, starts, and then ends in order, within the bound.
+  const told = untilToldToEnd()
+  void told.then(() => setTimeout(() => process.exit(1), ENDING_MS).unref())
   let installation: Installation | undefined
   try {
     installation = await openInstallation(readConfig(), log)
     const running = await start(installation)
-    await untilToldToEnd()
+    await told
     log.info('ending')
-    setTimeout(() => process.exit(1), ENDING_MS).unref()
     await running.close()
     await installation.close()
     log.info('ended')

@@ -1,5 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
-import type { DeliveryPurpose } from '../entities/states.ts'
+import type { DeliveryPurpose, DeliveryState } from '../entities/states.ts'
 import { cancelMails } from './cancelMails.ts'
 import type { Choice } from './choose.ts'
 import { ACCESS_PURPOSES, REPLACED } from './recheck.ts'
@@ -10,6 +10,9 @@ export type Owing = Choice & {
   /** The release it belongs to. */
   releaseId?: string | undefined
 }
+
+/** States of a mail that another one may follow. */
+const FOLLOWED: readonly DeliveryState[] = ['sent', 'failed', 'bounced', 'cancelled']
 
 /** Mails that have a reason of their own each time: another one is no repetition of one of which nobody knows whether it arrived. */
 const ASKED_ANEW: readonly DeliveryPurpose[] = ['passwordReset', 'passwordChanged', 'welcome', 'alreadyRegistered']
@@ -43,14 +46,14 @@ export async function oweMails(tx: Transaction, { userIds, purpose, deliverTo, s
      ), owed as (
        insert into deliveries (organization_id, user_id, purpose, epoch, state, send_at, deliver_to, release_id)
        select ${tx.organizationId}, l.user_id, $2, coalesce(l.epoch, 0) + 1, '${state}', ${instant}, $3, $5::bigint
-       from latest l where l.state is null or l.state in ('sent', 'failed', 'bounced', 'cancelled'${ASKED_ANEW.includes(purpose) ? ", 'unknown'" : ''})
+       from latest l where l.state is null or l.state = any ($6::text[])
        order by l.user_id on conflict (user_id, purpose, epoch) do nothing returning user_id, epoch, purpose
      ), invited as (
        insert into invitations (organization_id, user_id, epoch, state)
        select ${tx.organizationId}, user_id, epoch, 'created' from owed where purpose = 'invitation' on conflict (user_id, epoch) do nothing
      )
      select from owed`,
-    parameters,
+    [...parameters, ASKED_ANEW.includes(purpose) ? [...FOLLOWED, 'unknown'] : FOLLOWED],
   )
   const ways: readonly DeliveryPurpose[] = ACCESS_PURPOSES
   if (ways.includes(purpose)) await replaceOthers(tx, userIds, ways.filter((way) => way !== purpose))
