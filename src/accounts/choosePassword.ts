@@ -3,7 +3,7 @@ import type { AccessParts, Problem } from './accessParts.ts'
 import { hashLane } from './hashLanes.ts'
 import { judgePassword, readPasswordRules } from './judgePassword.ts'
 import { hashPassword, opaque } from './passwords.ts'
-import { endOtherSessions, openSessionIn } from './sessions.ts'
+import { endSessions, openSession } from './sessions.ts'
 import { counterOf, countTry, giveBack } from './throttle.ts'
 import { verifyEvenly } from './verifyEvenly.ts'
 
@@ -42,8 +42,8 @@ export async function changePassword(
   const nextHash = await hashLane(() => hashPassword(next, random, hashCost))
   return database.tenant(organizationId, async (tx) => {
     if (!(await storeChosen(tx, userId, nextHash, passwordHash))) return wrong
-    await endOtherSessions(tx, userId, null)
-    const session = await openSessionIn(tx, random, userId)
+    await endSessions(tx, userId)
+    const session = await openSession(tx, random, userId)
     await parts.owe(tx, 'passwordChanged', userId)
     return { is: 'changed', session }
   })

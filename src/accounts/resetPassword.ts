@@ -9,7 +9,7 @@ import { hashToken } from './invitations.ts'
 import { judgePassword, readPasswordRules } from './judgePassword.ts'
 import { LOGINABLE } from './loginable.ts'
 import { hashPassword } from './passwords.ts'
-import { endOtherSessions } from './sessions.ts'
+import { endSessions } from './sessions.ts'
 import { addressCounted, clearCounter, countEach, counterOf, countTry } from './throttle.ts'
 
 /** Asking takes so long at least, in milliseconds: far longer than looking for somebody and owing a mail, so that the two look alike. */
@@ -80,7 +80,7 @@ export async function resetPassword(parts: AccessParts, token: string, next: str
     await tx.run('select from users where id = (select user_id from password_resets where token_hash = $1) for update', [hashToken(token)])
     const userId = await openReset(tx, token, 'for update of r')
     if (userId === null || !(await readPasswordRules(tx, userId)) || !(await storeChosen(tx, userId, hash, null))) return { is: 'gone' }
-    await endOtherSessions(tx, userId, null)
+    await endSessions(tx, userId)
     await clearCounter(tx, counterOf(secret, 'account', organizationId, rules.username))
     await parts.owe(tx, 'passwordChanged', userId)
     return { is: 'done', organizationId, userId, device: newDevice(secret, organizationId, userId, random) }

@@ -28,18 +28,11 @@ export type SessionUser = {
 }
 
 /**
- * Opens a session for somebody who has just signed in.
+ * Opens a session for somebody who has just signed in, in the transaction that finds the password right or changes it: whoever changes it at the
+ * same moment waits for the user's row, and then finds this session and ends it.
  * @returns its token, 256 random bits in base64url, for the browser's cookie: only its SHA-256 is kept
  */
-export async function openSession({ database, random }: Pick<AccessParts, 'database' | 'random'>, organizationId: string, userId: string): Promise<string> {
-  return database.tenant(organizationId, (tx) => openSessionIn(tx, random, userId))
-}
-
-/**
- * As openSession, in the transaction that finds the password right or changes it: whoever changes it at the same moment waits for the user's
- * row, and then finds this session and ends it.
- */
-export async function openSessionIn(tx: Transaction, random: RandomBytes, userId: string): Promise<string> {
+export async function openSession(tx: Transaction, random: RandomBytes, userId: string): Promise<string> {
   const token = newToken(random)
   await tx.run(`insert into sessions (token_hash, organization_id, user_id, expires_at) values ($1, $2, $3, now() + interval '${ABSOLUTE}')`, [hashToken(token), tx.organizationId, userId])
   return token
@@ -77,10 +70,7 @@ export async function endSession({ database }: Pick<AccessParts, 'database'>, to
   if (found?.id) await database.tenant(found.id, (tx) => tx.run('delete from sessions where token_hash = $1', [tokenHash]))
 }
 
-/**
- * Ends every session of a user but one (ASVS 5.0, V7.4.3), in the transaction that changes the password.
- * @param keepTokenHash SessionUser.tokenHash of the one that stays; null: none stays
- */
-export async function endOtherSessions(tx: Transaction, userId: string, keepTokenHash: string | null): Promise<void> {
-  await tx.run('delete from sessions where user_id = $1 and token_hash is distinct from $2', [userId, keepTokenHash])
+/** Ends every session of a user (ASVS 5.0, V7.4.3), in the transaction that changes the password. */
+export async function endSessions(tx: Transaction, userId: string): Promise<void> {
+  await tx.run('delete from sessions where user_id = $1', [userId])
 }

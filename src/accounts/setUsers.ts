@@ -38,8 +38,8 @@ export async function setUsers(tx: Transaction, chosen: readonly string[], chang
   const columns = columnsOf(changes)
   const counted: Counted[] = [
     ...(await differences(tx, ids, columns)),
-    ...(await setGroups(tx, ids, changes.groups)),
-    ...(await setRoles(tx, ids, changes.roles)),
+    ...(await setHeld(tx, 'group', ids, changes.groups)),
+    ...(await setHeld(tx, 'role', ids, changes.roles)),
     ...(changes.username === undefined ? [] : await setUsername(tx, ids, changes.username)),
   ]
   for (const { field, groups } of changes.lookups) counted.push(...(await setLookup(tx, ids, field, groups)))
@@ -101,37 +101,27 @@ async function differences(tx: Transaction, ids: readonly string[], columns: rea
   return counted
 }
 
-async function setGroups(tx: Transaction, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {
-  const gone = await tx.query<{ userId: string; name: string }>(
-    `with gone as (delete from user_group_members m where m.user_id = any ($1::bigint[])
-       and (m.group_id = any ($2::bigint[]) or $3::bigint[] is not null and m.group_id <> all ($3) and m.group_id <> all ($4::bigint[])) returning m.user_id, m.group_id)
-     select gone.user_id as "userId", g.name from gone join user_groups g on g.id = gone.group_id`,
-    [[...ids], remove, replace, add],
-  )
-  const given = await tx.query<{ userId: string; name: string }>(
-    `with given as (insert into user_group_members (user_id, group_id, organization_id)
-       select u.id, g.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as g (id) on conflict do nothing returning user_id, group_id)
-     select given.user_id as "userId", g.name from given join user_groups g on g.id = given.group_id`,
-    [[...ids], [...new Set([...(replace ?? []), ...add])].filter((id) => !remove.includes(id)), tx.organizationId],
-  )
-  return [...gone.map(taken('group')), ...given.map(added('group'))]
-}
+/** What users hold of a catalog: the table that says so, and the catalog's. Roles are those held in general; those at product instances are another matter (spec C5). */
+const HELD = {
+  group: { links: 'user_group_members', column: 'group_id', catalog: 'user_groups', those: 'true' },
+  role: { links: 'user_roles', column: 'role_id', catalog: 'roles', those: 'l.product_id is null and l.role_id is not null' },
+} as const
 
-/** Roles held in general; those at product instances are another matter (spec C5). */
-async function setRoles(tx: Transaction, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {
+async function setHeld(tx: Transaction, what: keyof typeof HELD, ids: readonly string[], { replace, add, remove }: ListChange): Promise<Counted[]> {
+  const { links, column, catalog, those } = HELD[what]
   const gone = await tx.query<{ userId: string; name: string }>(
-    `with gone as (delete from user_roles l where l.user_id = any ($1::bigint[]) and l.product_id is null and l.role_id is not null
-       and (l.role_id = any ($2::bigint[]) or $3::bigint[] is not null and l.role_id <> all ($3) and l.role_id <> all ($4::bigint[])) returning l.user_id, l.role_id)
-     select gone.user_id as "userId", r.name from gone join roles r on r.id = gone.role_id`,
+    `with gone as (delete from ${links} l where l.user_id = any ($1::bigint[]) and ${those}
+       and (l.${column} = any ($2::bigint[]) or $3::bigint[] is not null and l.${column} <> all ($3) and l.${column} <> all ($4::bigint[])) returning l.user_id, l.${column} as id)
+     select gone.user_id as "userId", k.name from gone join ${catalog} k on k.id = gone.id`,
     [[...ids], remove, replace, add],
   )
   const given = await tx.query<{ userId: string; name: string }>(
-    `with given as (insert into user_roles (user_id, role_id, organization_id)
-       select u.id, r.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as r (id) on conflict do nothing returning user_id, role_id)
-     select given.user_id as "userId", r.name from given join roles r on r.id = given.role_id`,
+    `with given as (insert into ${links} (user_id, ${column}, organization_id)
+       select u.id, k.id, $3 from unnest($1::bigint[]) as u (id) cross join unnest($2::bigint[]) as k (id) on conflict do nothing returning user_id, ${column} as id)
+     select given.user_id as "userId", k.name from given join ${catalog} k on k.id = given.id`,
     [[...ids], [...new Set([...(replace ?? []), ...add])].filter((id) => !remove.includes(id)), tx.organizationId],
   )
-  return [...gone.map(taken('role')), ...given.map(added('role'))]
+  return [...gone.map(taken(what)), ...given.map(added(what))]
 }
 
 /** Who holds, at a product, a role that was to be taken away, and keeps it there. */

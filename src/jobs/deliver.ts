@@ -83,9 +83,6 @@ export function deliverer(parts: DeliverParts): (organizationId: string, signal:
   return (organizationId, signal) => sendDue(send, organizationId, signal)
 }
 
-/** Sends what an organization has due, once. A process that does so again and again makes a deliverer. */
-export const deliverDue = (parts: DeliverParts, organizationId: string, signal: AbortSignal): Promise<SendReport> => deliverer(parts)(organizationId, signal)
-
 /**
  * Everything about deliveries that time alone changes, for one organization: lost leases, mended people, expired invitations.
  * @param look.mended whether those are looked for who could not log in: they may be many

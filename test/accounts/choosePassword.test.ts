@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { changePassword, judgePassword } from '../../src/accounts/choosePassword.ts'
 import { askReset, readReset, resetPassword } from '../../src/accounts/resetPassword.ts'
-import { openSession, openSessionIn, readSession } from '../../src/accounts/sessions.ts'
+import { openSession, readSession } from '../../src/accounts/sessions.ts'
 import { signIn } from '../../src/accounts/signIn.ts'
 import { LIMITS } from '../../src/accounts/throttle.ts'
 import { accessScene, PASSWORD, type AccessScene } from '../support/accessScene.ts'
@@ -63,7 +63,7 @@ describe('changing the password', () => {
   test('sets it, owes a mail, ends every session and every open link, and opens a session with another token', async () => {
     const scene = await accessScene(base.current)
     const { userId, username } = await scene.person({ mustChange: true })
-    const [here, there] = [await openSession(scene.parts, scene.organizationId, userId), await openSession(scene.parts, scene.organizationId, userId)]
+    const [here, there] = [await scene.openSession(userId), await scene.openSession(userId)]
     const link = await scene.sendReset(userId)
     const changed = await change(scene, userId)
     if (changed.is !== 'changed') throw new Error('it was refused')
@@ -85,7 +85,7 @@ describe('changing the password', () => {
   ])('is refused for %s, and nothing changes', async (_, asked, problems) => {
     const scene = await accessScene(base.current)
     const { userId, username } = await scene.person()
-    const token = await openSession(scene.parts, scene.organizationId, userId)
+    const token = await scene.openSession(userId)
     expect(await change(scene, userId, asked)).toEqual({ is: 'refused', problems })
     expect(scene.owed).toEqual([])
     expect(await readSession(scene.parts, token)).toMatchObject({ userId })
@@ -188,7 +188,7 @@ describe('a link to choose a new password', () => {
   test('sets the password once, ends every session, voids other links, and owes a mail', async () => {
     const scene = await accessScene(base.current)
     const { userId, username } = await scene.person({ mustChange: true })
-    const session = await openSession(scene.parts, scene.organizationId, userId)
+    const session = await scene.openSession(userId)
     const [older, token] = [await scene.sendReset(userId, { epoch: 1 }), await scene.sendReset(userId, { epoch: 2 })]
     expect(await readReset(scene.parts, token)).toMatchObject({ is: 'open', username, organization: { key: scene.key } })
     expect(await resetPassword(scene.parts, token, NEXT)).toMatchObject({ is: 'done', organizationId: scene.organizationId, userId })
@@ -219,7 +219,7 @@ describe('a link to choose a new password', () => {
       done = resetPassword(scene.parts, token, NEXT)
       const waiting = `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
       await expect.poll(async () => (await scene.sql<{ n: number }>(waiting))[0]!.n).toBeGreaterThan(0)
-      return openSessionIn(tx, scene.parts.random, userId)
+      return openSession(tx, scene.parts.random, userId)
     })
     expect(await done).toMatchObject({ is: 'done' })
     expect(await readSession(scene.parts, (answer as { alongside: string }).alongside)).toBeNull()

@@ -1,12 +1,11 @@
 /** The command line as scripts see it (interface.md): a process each, on embedded parts that they share. */
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { acquireEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import type { EmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { newHome } from '../embedded/processes.ts'
+import { runMuster, type Json, type Ran } from '../support/runMuster.ts'
 import { TEST_SETTINGS } from '../support/settings.ts'
 import { loadBytes, saveBytes } from '../importers/returned.ts'
 
@@ -15,8 +14,6 @@ const DEMONSTRATION = join(CHECKOUT, 'fixtures/demonstration')
 const PEOPLE = join(DEMONSTRATION, 'people.xlsx')
 const CONTRACTORS = join(DEMONSTRATION, 'contractors.csv')
 
-type Json = Record<string, unknown>
-type Ran = { status: number | null; out: string; err: string; json: Json; lines: Json[] }
 
 let home: string
 let folder: string
@@ -31,24 +28,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => server.release())
 
-/** Runs a command to its end, with an environment of its own. */
-async function muster(...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), ...args], { cwd: folder, env: { PATH: process.env['PATH'], MUSTER_HOME: home, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-  const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  const parsed = (): Json[] => out.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Json)
-  return {
-    status, out, err,
-    get json() {
-      const [first, ...more] = parsed()
-      if (first === undefined || more.length > 0) throw new Error(`not one JSON document: ${out}${err}`)
-      return first
-    },
-    get lines() {
-      return parsed()
-    },
-  }
-}
+const muster = (...args: string[]): Promise<Ran> => runMuster(args, { folder, settings: { MUSTER_HOME: home } })
 
 const keys = (value: unknown): string[] => Object.keys(value as Json)
 const reportOf = ({ json }: Ran): Json => json['import'] as Json

@@ -1,34 +1,19 @@
 /** `muster release …` as operators and scripts see it: a process each, on embedded parts that they share. */
-import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { acquireEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import type { EmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { newHome } from '../embedded/processes.ts'
+import { runMuster, type Json, type Ran } from '../support/runMuster.ts'
 import { TEST_SETTINGS } from '../support/settings.ts'
 
-const CHECKOUT = join(import.meta.dirname, '../..')
-
-type Json = Record<string, unknown>
-type Ran = { status: number | null; out: string; err: string; json: Json }
 
 let home: string
 let folder: string
 let server: EmbeddedPostgres
 
-async function muster(...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), ...args], { cwd: folder, env: { PATH: process.env['PATH'], MUSTER_HOME: home, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-  const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  return {
-    status, out, err,
-    get json() {
-      return JSON.parse(out) as Json
-    },
-  }
-}
+const muster = (...args: string[]): Promise<Ran> => runMuster(args, { folder, settings: { MUSTER_HOME: home } })
 const release = (...args: string[]) => muster('release', ...args)
 const releaseOf = ({ json }: Ran): Json => json['release'] as Json
 const create = (name: string, ...args: string[]) => release('create', name, '--organization', 'acme', '--purpose', 'invitation', ...args)

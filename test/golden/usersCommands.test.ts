@@ -2,16 +2,14 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { acquireEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import type { EmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { newHome } from '../embedded/processes.ts'
+import { runMuster, type Json, type Ran } from '../support/runMuster.ts'
 import { TEST_SETTINGS } from '../support/settings.ts'
 
 const CHECKOUT = join(import.meta.dirname, '../..')
-type Json = Record<string, unknown>
-type Ran = { status: number | null; out: string; err: string; json: Json; lines: Json[] }
 
 let home: string
 let folder: string
@@ -42,23 +40,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => server.release())
 
-async function muster(...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [join(CHECKOUT, 'muster.ts'), ...args], { cwd: folder, env: { PATH: process.env['PATH'], MUSTER_HOME: home, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-  const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  const parsed = (): Json[] => out.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Json)
-  return {
-    status, out, err,
-    get json() {
-      const [first, ...more] = parsed()
-      if (first === undefined || more.length > 0) throw new Error(`not one JSON document: ${out}${err}`)
-      return first
-    },
-    get lines() {
-      return parsed()
-    },
-  }
-}
+const muster = (...args: string[]): Promise<Ran> => runMuster(args, { folder, settings: { MUSTER_HOME: home } })
 const users = (command: string, ...args: string[]): Promise<Ran> => muster('users', command, '--organization', 'acme', ...args)
 const states = async (): Promise<Json> => Object.fromEntries((await users('list', '--json')).lines.map(({ username, state }) => [username as string, state]))
 

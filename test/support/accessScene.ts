@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { AccessMail, AccessParts } from '../../src/accounts/accessParts.ts'
 import { hashToken, newToken } from '../../src/accounts/invitations.ts'
 import { hashPassword, type HashCost } from '../../src/accounts/passwords.ts'
+import { openSession } from '../../src/accounts/sessions.ts'
 import type { Database } from '../../src/entities/database.ts'
 import { splitUsername } from '../../src/rules/usernames.ts'
 import { deliveryScene, type Scene } from './deliveryScene.ts'
@@ -37,6 +38,8 @@ export type AccessScene = Scene & {
   invite(userId: string, options?: { epoch?: number; state?: string; expiresAt?: string }): Promise<string>
   /** As invite: a mailed link to choose a new password. */
   sendReset(userId: string, options?: { epoch?: number; expiresAt?: string }): Promise<string>
+  /** Opens a session for the user, and gives its token. */
+  openSession(userId: string): Promise<string>
   /** Ends the windows of all throttles. */
   endWindows(): Promise<void>
   /** Starts everything while the user's row is locked, and lets it go when all of them wait for a lock: they meet where they write. */
@@ -103,6 +106,7 @@ export async function accessScene(database: Database, { settings = {}, hashCost 
         client.release()
       }
     },
+    openSession: (userId) => database.tenant(organizationId, (tx) => openSession(tx, randomBytes, userId)),
     async endWindows() {
       await sql(`update throttles set ends_at = now() - interval '1 second'`)
     },

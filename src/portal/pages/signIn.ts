@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { portalOrganization, type PortalOrganization } from '../../accounts/accessParts.ts'
-import { endSession, openSessionIn } from '../../accounts/sessions.ts'
+import { endSession, openSession } from '../../accounts/sessions.ts'
 import { signIn } from '../../accounts/signIn.ts'
 import type { Left } from '../cookies.ts'
 import { fieldsOf, stepOf, typed } from '../form.ts'
@@ -37,7 +37,7 @@ export function signInRoutes(app: FastifyInstance, parts: PageParts): void {
     if (empty.length > 0) return show(request, reply, organization, { username, faults: empty, left: null })
     // The session is opened while the user's row is locked: a password that is changed at this moment ends it, or keeps it from being opened.
     const asked = { organizationId: organization.id, username, password, address: request.ip, device: cookies.readDevices(request) }
-    const answer = await signIn(access, asked, (tx, userId) => openSessionIn(tx, access.random, userId))
+    const answer = await signIn(access, asked, (tx, userId) => openSession(tx, access.random, userId))
     if (answer.is === 'wait') return sendWait(parts, request, reply, organization, answer.seconds)
     if (answer.is === 'wrong') return show(request, reply, organization, { username, faults: [{ field: 'username', text: words.signIn.wrong }], left: null })
     if (answer.is === 'notReady') return sendNotReady(parts, request, reply, organization)
