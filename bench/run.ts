@@ -6,6 +6,8 @@ import { constants, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { medianPair, ratioOf, type Benchmark, type Pair } from './benchmark.ts'
 import { credentials } from './credentials.ts'
+import { feedFull } from './feedFull.ts'
+import { feedsAtOnce } from './feedsAtOnce.ts'
 import { openGround, type Ground } from './ground.ts'
 import { importNew } from './importNew.ts'
 import { importNewUsers } from './importNewUsers.ts'
@@ -20,7 +22,7 @@ import { workerMemory } from './workerMemory.ts'
 import { xlsxMemory } from './xlsxMemory.ts'
 import { xlsxRead } from './xlsxRead.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [importNew, importNewUsers, importUnchanged, xlsxRead, xlsxMemory, workerMemory, invitations, credentials, signIn, signInUnknownUser, ...releaseBenchmarks, sweep]
+const BENCHMARKS: readonly Benchmark[] = [importNew, importNewUsers, importUnchanged, xlsxRead, xlsxMemory, workerMemory, invitations, credentials, signIn, signInUnknownUser, ...releaseBenchmarks, sweep, feedFull, ...feedsAtOnce]
 const DEFAULT_RUNS = 3
 const USAGE = `Usage: npm run bench -- [--only NAME[,NAME]] [--rows N] [--runs N] [--json] [--list]
   --only   these benchmarks only

@@ -29,6 +29,14 @@ export type Config = {
   readonly publicUrl: string | null
   /** Seals feed secrets and sessions; null: the one made and kept in `home`. Never null with `databaseUrl`. */
   readonly secret: string | null
+  /** What MUSTER_SECRET was before: what was sealed with it can still be opened, until it is sealed anew. */
+  readonly previousSecret: string | null
+  /** Who works here, for the audit trail and approvals; null: the user's name on the system. */
+  readonly operator: string | null
+  /** Port of the demonstration drop (SFTP) of `muster up`; 0 = any that is free. */
+  readonly dropPort: number
+  /** DROP_PORT was not given: another port will do where this one is taken. */
+  readonly dropPortIsDefault: boolean
   readonly logLevel: LogLevel
   /** A named place where the process kills itself, for tests of crashes; null except under NODE_ENV=test. */
   readonly failpoint: string | null
@@ -76,6 +84,9 @@ const settings = z
     ARGON2_PASSES: wholeNumber(1, 20),
     PUBLIC_URL: addressOf(['http', 'https'], 'https://onboarding.example.com').nullable(),
     MUSTER_SECRET: z.string().min(SECRET_LENGTH, `must have at least ${SECRET_LENGTH} characters; "openssl rand -base64 33" makes one`).nullable(),
+    MUSTER_SECRET_PREVIOUS: z.string().min(SECRET_LENGTH, `must be what MUSTER_SECRET was, with at least ${SECRET_LENGTH} characters`).nullable(),
+    MUSTER_OPERATOR: z.string().max(200).nullable(),
+    DROP_PORT: wholeNumber(0, 65_535),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).nullable(),
     MUSTER_FAILPOINT: z.string().nullable(),
     NODE_ENV: z.string().nullable(),
@@ -113,6 +124,10 @@ export const readConfig = (env: Environment = process.env): Config => {
     hashCost: Object.freeze({ memory: data.ARGON2_MEMORY ?? 19_456, passes: data.ARGON2_PASSES ?? 2, parallelism: 1 }),
     publicUrl: data.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     secret: data.MUSTER_SECRET,
+    previousSecret: data.MUSTER_SECRET_PREVIOUS,
+    operator: data.MUSTER_OPERATOR,
+    dropPort: data.DROP_PORT ?? 3022,
+    dropPortIsDefault: data.DROP_PORT === null,
     logLevel: data.LOG_LEVEL ?? 'info',
     failpoint: data.NODE_ENV === 'test' ? data.MUSTER_FAILPOINT : null,
   })

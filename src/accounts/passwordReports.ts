@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '../entities/database.ts'
 import { audit } from '../organizations/audit.ts'
-import { seal, unseal } from '../organizations/seal.ts'
+import { seal, unsealWithEither, type SealKeys } from '../organizations/seal.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import { inertCell } from '../rules/inert.ts'
 import { endAccess } from './changeActivity.ts'
@@ -141,10 +141,11 @@ const AGAIN = 'Make new passwords for these users: ./muster users passwords'
 
 /**
  * Fetches a report, once (spec D2): of two at the same moment one gets it. What is kept under seal is gone with it.
+ * @param keys a report may still be fetched in the hour in which MUSTER_SECRET was changed
  * @param handOver puts the passwords where the reader finds them; where it throws, the report stays, to be fetched again
  * @throws what handOver throws; ReportRefused; SealBroken where MUSTER_SECRET is another one, and then the report stays
  */
-export function fetchReport(database: Database, organizationId: string, reportId: string, operator: string, secret: string, handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> {
+export function fetchReport(database: Database, organizationId: string, reportId: string, operator: string, keys: SealKeys, handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> {
   return database.tenant(organizationId, async (tx) => {
     const [report] = await tx.query<{ sealed: Buffer | null; users: number; over: boolean; fetchedAt: Date | null; fetchedBy: string | null }>(
       'select sealed, users, expires_at <= now() as over, fetched_at as "fetchedAt", fetched_by as "fetchedBy" from password_reports where id = $1 for update',
@@ -153,7 +154,7 @@ export function fetchReport(database: Database, organizationId: string, reportId
     if (!report) throw new ReportRefused('report.unknown', `There is no report ${reportId}.`, AGAIN)
     if (report.fetchedAt !== null) throw new ReportRefused('report.fetched', `Report ${reportId} was fetched by ${report.fetchedBy} at ${report.fetchedAt.toISOString()}; it is shown once.`, AGAIN)
     if (report.sealed === null || report.over) throw new ReportRefused('report.expired', `The hour of report ${reportId} is over, and its passwords are gone.`, AGAIN)
-    const lines = JSON.parse(unseal(secret, PURPOSE, contextOf(organizationId, reportId), report.sealed).toString()) as ReportedPassword[]
+    const lines = JSON.parse(unsealWithEither(keys, PURPOSE, contextOf(organizationId, reportId), report.sealed).toString()) as ReportedPassword[]
     await tx.run('update password_reports set sealed = null, fetched_at = now(), fetched_by = $2 where id = $1', [reportId, operator])
     await audit(tx, operator, 'users.report', { report: reportId, users: report.users })
     await handOver(lines)

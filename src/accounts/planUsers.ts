@@ -76,7 +76,7 @@ async function collect(tx: Transaction, { tables, settings, catalog, purpose }: 
      from ${tables.rows} r
      join ${tables.plan} p on p.row = r.row
      left join users u on u.contact_id = p.contact_id and u.account_kind = coalesce(r.account_kind, '${kind}')
-     where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false and p.problem is distinct from 'identity.deactivated_skipped'
+     where p.fate in ('create', 'update', 'unchanged') and r.wants_user is distinct from false and (p.problem is null or p.problem not in ('identity.deactivated_skipped', 'identity.move_declined'))
        and case
          when u.id is not null then (${differences(catalog)}) or p.reactivate
          -- A person who is known and has no user gets one only where the file says so, or where a license was awaited; somebody new gets one unless it says no.

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { userInfo } from 'node:os'
 import { createKey, listKeys, revokeKey } from '../accounts/apiKeys.ts'
 import { organizationId } from '../organizations/organizations.ts'
 import type { Context } from './context.ts'
@@ -14,9 +13,9 @@ const LONGEST_NAME = 200
 export function createApiKey(context: Context, { organization, name: given }: KeyFlags & { name: string }): Promise<ExitStatus> {
   const name = given.trim()
   if (name === '' || name.length > LONGEST_NAME) throw new CommandRefused('usage.name', `The name has ${name.length} characters; 1 to ${LONGEST_NAME} are allowed.`, 'Name the product that will use the key.')
-  return context.with(async ({ database }) => {
+  return context.with(async ({ database, operator }) => {
     const id = await organizationId(database, organization)
-    const made = await database.tenant(id, (tx) => createKey(tx, name, userInfo().username, randomBytes))
+    const made = await database.tenant(id, (tx) => createKey(tx, name, operator, randomBytes))
     const { out } = context
     if (out.json) out.data({ key: { id: made.id, name, hint: made.hint, secret: made.key } })
     else {
@@ -46,9 +45,9 @@ export function listApiKeys(context: Context, { organization }: KeyFlags): Promi
 
 /** `muster keys revoke ID --organization KEY`: makes a key void, for good. */
 export function revokeApiKey(context: Context, id: string, { organization }: KeyFlags): Promise<ExitStatus> {
-  return context.with(async ({ database }) => {
+  return context.with(async ({ database, operator }) => {
     const organizationOf = await organizationId(database, organization)
-    const revoked = /^\d{1,18}$/.test(id) && (await database.tenant(organizationOf, (tx) => revokeKey(tx, id, userInfo().username)))
+    const revoked = /^\d{1,18}$/.test(id) && (await database.tenant(organizationOf, (tx) => revokeKey(tx, id, operator)))
     if (!revoked) throw new CommandRefused('keys.unknown', `The organization ${JSON.stringify(organization)} has no key ${JSON.stringify(id)} that could be revoked.`, `./muster keys list --organization ${organization} shows those there are.`)
     if (context.out.json) context.out.data({ key: { id, revoked: true } })
     else context.out.say(`key ${id} is void; whoever uses it is refused within five seconds`)

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { LEFT_OUT_OF_CHANGE, SETTLED } from '../accounts/lockUsers.ts'
 import { nameUsers, selectContacts, selectUsers, type Named } from '../accounts/selectUsers.ts'
 import { LEFT_OUT } from '../deliveries/choose.ts'
@@ -55,12 +54,11 @@ export type BulkAction<Result> = {
 export async function bulk<Result>(context: Context, flags: BulkFlags, action: BulkAction<Result>): Promise<ExitStatus> {
   const selection = await readSelection(flags)
   return context.with(async (installation) => {
-    const { database } = installation
+    const { database, operator } = installation
     const { out } = context
     const id = await organizationId(database, flags.organization)
     const organization = await database.tenant(id, readOrganization)
     await action.prepare?.(installation, organization)
-    const operator = userInfo().username
     const { ids, unknown } = await database.tenant(id, async (tx) => {
       if (action.of === 'users') {
         const { userIds, unknown: lines } = await selectUsers(tx, selection)

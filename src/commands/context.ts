@@ -15,12 +15,11 @@ export type Context = {
   with<T>(work: (installation: Installation) => Promise<T>): Promise<T>
 }
 
-/** What a command works with; nothing is read or opened before it asks. */
 /** How long an ordered end may take, in milliseconds, before the process goes all the same; leases settle what is left. */
 const LEAVING_MS = 15_000
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** The context of one command line. */
+/** The context of one command line; nothing is read or opened before it is asked for. */
 export function contextOf(out: Output, environment: Environment): Context {
   let config: Config | undefined
   const read = (): Config => (config ??= readConfig(environment))

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DELIVERY_PURPOSES, DELIVERY_STATES, type DeliveryPurpose, type DeliveryState } from '../entities/states.ts'
 import { listDeliveries, showDelivery, type DeliveryLine } from '../deliveries/list.ts'
@@ -103,7 +102,7 @@ export function resolveDelivery(context: Context, id: string, flags: { as: strin
 function change(context: Context, id: string, work: (tx: Parameters<typeof retry>[0], operator: string) => Promise<void>): Promise<ExitStatus> {
   return context.with(async (installation) => {
     const organization = await findOrganizationOfDelivery(installation.database, id)
-    await installation.database.tenant(organization, (tx) => work(tx, userInfo().username))
+    await installation.database.tenant(organization, (tx) => work(tx, installation.operator))
     await ensureWorker(installation, context.out)
     await installation.queues.wake('deliver', { organizationId: organization })
     const delivery = await settled(installation.database, organization, id)

@@ -13,7 +13,8 @@ import { followDeliveries, followImport } from './followImport.ts'
 import type { Installation } from './installation.ts'
 import type { Output } from './output.ts'
 
-const FOLDER = join(import.meta.dirname, '../../fixtures/demonstration')
+/** Where what is shown lies. */
+export const demonstrationFolder = join(import.meta.dirname, '../../fixtures/demonstration')
 const DECLARATION = 'acme.organization.json'
 /** The one by workbook, the other by CSV; each with a few bad rows. */
 const FILES = ['people.xlsx', 'contractors.csv']
@@ -27,13 +28,12 @@ export async function demonstrate(installation: Installation, out: Output): Prom
   const { database, queues, config } = installation
   // Its people are nobody's: no mail server is to hear of them.
   if (config.smtpUrl !== null) return []
-  const declaration: unknown = JSON.parse(await readFile(join(FOLDER, DECLARATION), 'utf8'))
-  const organizationId = await demonstrationOrganization(database, declaration)
+  const organizationId = await demonstrationOrganization(database, await readDeclaration())
   if (organizationId === null) return []
   const known = await database.tenant(organizationId, (tx) => tx.query<{ hash: string }>('select file_hash as hash from imports'))
   const reports: ImportReport[] = []
   for (const name of FILES) {
-    const path = join(FOLDER, name)
+    const path = join(demonstrationFolder, name)
     const hash = createHash('sha256').update(await readFile(path)).digest('hex')
     if (known.some((stored) => stored.hash === hash)) continue
     const importId = await receiveFile(database, organizationId, { name, bytes: createReadStream(path) as AsyncIterable<Buffer> }, { ...DEFAULT_OPTIONS, delivery: { kind: 'now' } })
@@ -43,6 +43,13 @@ export async function demonstrate(installation: Installation, out: Output): Prom
     reports.push(report)
   }
   return reports
+}
+
+const readDeclaration = async (): Promise<unknown> => JSON.parse(await readFile(join(demonstrationFolder, DECLARATION), 'utf8'))
+
+/** The organization of the demonstration, where it is the only one and as it was made; else null. Makes nothing. */
+export async function findDemonstration(database: Database): Promise<string | null> {
+  return (await listOrganizations(database)).length === 0 ? null : demonstrationOrganization(database, await readDeclaration())
 }
 
 /** The organization of the demonstration: made where there is none at all, found where it is as it was made. Never laid over one of the operator's. */

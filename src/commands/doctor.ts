@@ -1,15 +1,18 @@
 import { createConnection } from 'node:net'
 import { SettingsRefused } from '../config.ts'
 import { OBJECTIONS } from '../deliveries/recheck.ts'
+import { readNoRoom } from '../jobs/noRoom.ts'
 import { RedisUnfit } from '../jobs/queues.ts'
 import { workerSeen } from '../jobs/seenWorkers.ts'
 import { RESERVED_KEYS } from '../organizations/declaration.ts'
 import { ONE_ADDRESS, seesOneAddress } from '../portal/proxies.ts'
 import type { Context } from './context.ts'
+import { examineFeeds } from './examineFeeds.ts'
 import type { Installation } from './installation.ts'
 import { EXIT, green, inert, number, red, yellow, type ExitStatus } from './output.ts'
 
-type Finding = { part: string; state: 'well' | 'attention' | 'failed'; message: string; hint: string | null }
+/** What is found out about a part, with what to do where something is to be done. */
+export type Finding = { part: string; state: 'well' | 'attention' | 'failed'; message: string; hint: string | null }
 
 const well = (part: string, message: string): Finding => ({ part, state: 'well', message, hint: null })
 
@@ -84,17 +87,20 @@ async function examineMail({ config }: Installation): Promise<Finding> {
 }
 
 /** What waits for a person, over all organizations. */
-async function examineWork({ database }: Installation): Promise<Finding[]> {
+async function examineWork(installation: Installation): Promise<Finding[]> {
+  const { database } = installation
   const worked = await workerSeen(database)
   const findings: Finding[] = []
   const [pause] = await database.fleet((tx) => tx.query<{ reason: string; retryAt: Date }>(`select reason, retry_at as "retryAt" from service_pauses where service = 'smtp'`))
+  const full = await readNoRoom(database)
+  if (full !== null) findings.push({ part: 'database', state: 'failed', message: `no room on its disk: ${full}`, hint: 'Nothing is lost. Make room; work goes on by itself.' })
   if (pause) findings.push({ part: 'mail', state: 'failed', message: `paused: ${pause.reason}`, hint: `It is tried again by itself at ${pause.retryAt.toISOString()}. Check the user and password in SMTP_URL.` })
   for (const { id, key } of await database.fleet((tx) => tx.query<{ id: string; key: string }>('select id, key from fleet.organizations()'))) {
     const [counts] = await database.tenant(id, (tx) =>
       tx.query<{ unknown: number; failed: number; bounced: number; heldBack: number; frozen: number; waiting: number; running: number }>(
         `select (select count(*)::int from deliveries where state = 'unknown') as unknown, (select count(*)::int from deliveries where state = 'failed') as failed,
            (select count(*)::int from deliveries where state = 'bounced') as bounced,
-           (select count(*)::int from deliveries where state = 'held' and reason = 'not_loginable') as "heldBack", (select count(*)::int from releases where state = 'frozen') as frozen, (select count(*)::int from imports where state in ('previewed', 'held')) as waiting,
+           (select count(*)::int from deliveries where state = 'held' and reason = 'not_loginable') as "heldBack", (select count(*)::int from releases where state = 'frozen') as frozen, (select count(*)::int from imports where state = 'previewed' or state = 'held' and feed_id is null) as waiting,
            (select count(*)::int from imports where state in ('received', 'staging', 'committing')) as running`,
       ),
     )
@@ -106,6 +112,7 @@ async function examineWork({ database }: Installation): Promise<Finding[]> {
     tell(counts!.heldBack, `a mail held back: ${OBJECTIONS['not_loginable']}`, `mails held back: ${OBJECTIONS['not_loginable']}`, `./muster users list --organization ${key} --filter loginable=false`)
     tell(counts!.frozen, 'a release that is frozen', 'releases that are frozen', './muster release list, then ./muster release resume ID or cancel ID')
     if (!worked) tell(counts!.running, 'an import that nobody works at', 'imports that nobody works at', './muster up goes on with what is left')
+    findings.push(...(await examineFeeds(installation, id, key)))
     tell(counts!.waiting, 'an import that waits for a decision', 'imports that wait for a decision', './muster import list')
   }
   return findings

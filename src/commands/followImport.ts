@@ -65,7 +65,8 @@ async function owedNow(tx: Transaction, importId: string): Promise<number> {
   return row!.count
 }
 
-function describe({ step, rows, of, rate, remainingMs }: ImportProgress): string {
+/** How far an import is, in a line. */
+export function describe({ step, rows, of, rate, remainingMs }: ImportProgress): string {
   const speed = rate === null ? '' : ` ${dim(`${number(Math.round(rate))} a second`)}`
   if (step === 'waiting') return 'waiting for a worker'
   if (step === 'checking') return `checking rows: ${number(rows)}${speed}`
@@ -73,7 +74,8 @@ function describe({ step, rows, of, rate, remainingMs }: ImportProgress): string
   return `writing ${bar(rows / Math.max(1, of))} ${number(rows)} of ${number(of)}${speed}${remainingMs === null ? '' : `, ${duration(remainingMs)} left`}`
 }
 
-function bar(part: number): string {
+/** A bar of twenty places, filled as far as `part` of 1. */
+export function bar(part: number): string {
   const full = Math.round(part * 20)
   return '█'.repeat(full) + '░'.repeat(20 - full)
 }

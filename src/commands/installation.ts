@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { userInfo } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
@@ -29,6 +30,12 @@ export type Installation = {
   consoleUrl: string
   /** MUSTER_SECRET, or the one of MUSTER_HOME. */
   secret: string
+  /** What opens sealed secrets: `secret`, and what it was before, if that is still told. */
+  secrets: { secret: string; previous: string | null }
+  /** Who works here, for the audit trail and for approvals: MUSTER_OPERATOR, or the user's name on the system. */
+  operator: string
+  /** Port of the demonstration drop; 0 = any that is free. */
+  dropPort: number
   /** Embedded parts are ours to start and stop; otherwise the operator runs them. */
   embedded: boolean
   /** Migrations applied now. */
@@ -84,6 +91,9 @@ export async function openInstallation(config: Config, log: Logger, options: { m
       publicUrl,
       consoleUrl,
       secret,
+      secrets: { secret, previous: config.previousSecret },
+      operator: config.operator ?? userInfo().username,
+      dropPort: config.dropPort,
       embedded,
       migrated,
       async startWorker(moved = {}) {
@@ -98,7 +108,7 @@ export async function openInstallation(config: Config, log: Logger, options: { m
           const scheduler = await startScheduler(queues, log)
           closing.push(() => scheduler.close())
         }
-        const worker = await startWorker({ database, queues, smtpUrl, publicUrl, consoleUrl, hashCost: config.hashCost, ...moved, log, failpoint: failpointAt(config.failpoint) })
+        const worker = await startWorker({ database, queues, secrets: { secret, previous: config.previousSecret }, smtpUrl, publicUrl, consoleUrl, hashCost: config.hashCost, ...moved, log, failpoint: failpointAt(config.failpoint) })
         closing.push(() => worker.close())
         return worker
       },

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { userInfo } from 'node:os'
 import { Mailer, type Outcome } from '../deliveries/mailer.ts'
 import { startMailbox } from '../embedded/mailbox.ts'
 import type { DeliveryPurpose } from '../entities/states.ts'
@@ -83,13 +82,13 @@ export async function checkMailTemplate(context: Context, folder: string, flags:
 export async function publishMailTemplate(context: Context, purposeName: string, folder: string, flags: MailFlags): Promise<ExitStatus> {
   const purpose = purposeOf(purposeName)
   const source = await readTemplateFolder(folder)
-  return context.with(async ({ database }) => {
+  return context.with(async ({ database, operator }) => {
     const { out } = context
     const published = await database
       .tenant(await organizationId(database, flags.organization), async (tx) => {
         const language = await languageOf(tx, flags.language)
         const mailedIn = (await readOrganization(tx)).language
-        return { purpose, language, mailedIn, ...(await publishWording(tx, userInfo().username, purpose, language, source)) }
+        return { purpose, language, mailedIn, ...(await publishWording(tx, operator, purpose, language, source)) }
       })
       .catch((error: unknown) => {
         throw error instanceof TemplateRefused ? new TemplateInvalid(purpose, error.problems) : error
@@ -106,11 +105,11 @@ export async function publishMailTemplate(context: Context, purposeName: string,
 /** `muster mail withdraw PURPOSE`: back to the default. */
 export function withdrawMailTemplate(context: Context, purposeName: string, flags: MailFlags): Promise<ExitStatus> {
   const purpose = purposeOf(purposeName)
-  return context.with(async ({ database }) => {
+  return context.with(async ({ database, operator }) => {
     const { out } = context
     const { language, withdrawn } = await database.tenant(await organizationId(database, flags.organization), async (tx) => {
       const language = await languageOf(tx, flags.language)
-      return { language, withdrawn: await withdrawOwnTemplate(tx, userInfo().username, purpose, language) }
+      return { language, withdrawn: await withdrawOwnTemplate(tx, operator, purpose, language) }
     })
     if (out.json) out.data({ purpose, language, withdrawn })
     else out.say(withdrawn ? `Withdrawn. The next mail has the default wording of ${purpose} in ${language}.` : `${inert(flags.organization)} has no wording of its own for ${purpose} in ${language}; nothing was changed.`)
@@ -145,14 +144,14 @@ export function previewMailTemplate(context: Context, purposeName: string, flags
 /** `muster mail test PURPOSE --to ADDRESS`: sends it to an operator of the organization, marked as a test. */
 export function testMailTemplate(context: Context, purposeName: string, flags: MailFlags & { to: string }): Promise<ExitStatus> {
   const purpose = purposeOf(purposeName)
-  return context.with(async ({ database, config, publicUrl }) => {
+  return context.with(async ({ database, config, publicUrl, operator }) => {
     const { out } = context
     const id = await organizationId(database, flags.organization)
     const language = await database.tenant(id, (tx) => languageOf(tx, flags.language))
     const mailbox = config.smtpUrl === null ? await startMailbox(config.home, { port: 0 }) : null
     const mailer = new Mailer({ url: config.smtpUrl ?? mailbox!.url, connections: 1 })
     try {
-      const tested = await sendTest({ database, mailer, publicUrl, operator: userInfo().username, random: randomBytes }, id, flags.to, { purpose, language, username: flags.user })
+      const tested = await sendTest({ database, mailer, publicUrl, operator, random: randomBytes }, id, flags.to, { purpose, language, username: flags.user })
       if (tested.is === 'nobody') throw unknownUser(flags)
       if (tested.is === 'stranger') throw stranger(flags, tested.operators)
       if (tested.outcome.is !== 'accepted') throw notSent(tested.outcome)

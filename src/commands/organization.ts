@@ -10,7 +10,7 @@ import { count, EXIT, inert, table, type ExitStatus } from './output.ts'
 
 /** `muster organization apply FILE.json` */
 export async function applyOrganization(context: Context, path: string): Promise<ExitStatus> {
-  const declaration = await readJson(path)
+  const declaration = await readJson(path, 'docs/organization.schema.json')
   return context.with(async ({ database }) => {
     const { out } = context
     const applied = await applyDeclaration(database, declaration)
@@ -25,14 +25,15 @@ export async function applyOrganization(context: Context, path: string): Promise
   })
 }
 
-async function readJson(path: string): Promise<unknown> {
+/** What a JSON file holds; `schema` is the document that describes it. Throws CommandRefused. */
+export async function readJson(path: string, schema: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new CommandRefused('file.not_found', `${path} cannot be read: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}.`, 'Check the path.')
   })
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new CommandRefused('declaration.not_json', `${path} is not JSON: ${(error as Error).message}.`, 'Check it with any JSON editor; docs/organization.schema.json describes it.')
+    throw new CommandRefused('declaration.not_json', `${path} is not JSON: ${(error as Error).message}.`, `Check it with any JSON editor; ${schema} describes it.`)
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { unlink } from 'node:fs/promises'
-import { availableParallelism, userInfo } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { chooseForPasswords, fetchReport, makePasswords, REPORT_MINUTES, storePasswords, type ReportedPassword } from '../accounts/passwordReports.ts'
 import { nameUsers, selectUsers } from '../accounts/selectUsers.ts'
 import { organizationId, organizationOfPasswordReport, readOrganization } from '../organizations/organizations.ts'
@@ -20,7 +20,7 @@ export type PasswordFlags = BulkFlags & { alsoRegistered?: boolean }
 export async function reportPasswords(context: Context, flags: PasswordFlags): Promise<ExitStatus> {
   const selection = await readSelection(flags)
   const { out } = context
-  return context.with(async ({ database, secret, config }) => {
+  return context.with(async ({ database, secret, config, operator }) => {
     const id = await organizationId(database, flags.organization)
     const { key, name, settings } = await database.tenant(id, readOrganization)
     if (settings.login.sso) throw new CommandRefused('delivery.sso', `${name} signs in through SSO: there are no passwords to make.`)
@@ -53,7 +53,7 @@ export async function reportPasswords(context: Context, flags: PasswordFlags): P
       progress: (done) => out.progress(`making passwords: ${number(done)} of ${number(userIds.length)}`),
     })
     out.settle()
-    const report = await perform(database, id, (tx) => storePasswords(tx, made, { operator: userInfo().username, secret, random: randomBytes, alsoRegistered, mustChange: settings.password.mustChange }))
+    const report = await perform(database, id, (tx) => storePasswords(tx, made, { operator, secret, random: randomBytes, alsoRegistered, mustChange: settings.password.mustChange }))
     if (!report) throw new CommandRefused('users.changed', 'Meanwhile somebody else has changed these users, so that none of them may get a new password.', 'Run the command again to see why.')
     if (out.json) out.data({ ...document, changed: report.userIds.length, confirmed: true, report: { id: report.id, users: report.userIds.length, expiresAt: report.expiresAt.toISOString() } })
     else {
@@ -67,10 +67,10 @@ export async function reportPasswords(context: Context, flags: PasswordFlags): P
 /** `muster users report ID [-o FILE]`: shows it once, and it is gone. */
 export function showReport(context: Context, reportId: string, { output }: { output?: string }): Promise<ExitStatus> {
   const { out } = context
-  return context.with(async ({ database, secret }) => {
+  return context.with(async ({ database, secrets, operator }) => {
     const organization = /^\d{1,18}$/.test(reportId) ? await organizationOfPasswordReport(database, reportId) : null
     if (organization === null) throw new CommandRefused('report.unknown', `There is no report ${JSON.stringify(reportId)}.`, 'Make new passwords: ./muster users passwords')
-    const fetch = (handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> => fetchReport(database, organization, reportId, userInfo().username, secret, handOver)
+    const fetch = (handOver: (lines: readonly ReportedPassword[]) => Promise<void>): Promise<ReportedPassword[]> => fetchReport(database, organization, reportId, operator, secrets, handOver)
     if (output === undefined) {
       await fetch(async (lines) => {
         if (out.json) out.data({ report: { id: reportId, users: lines.length, passwords: lines } })

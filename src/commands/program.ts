@@ -4,7 +4,9 @@ import * as apiKeys from './apiKeys.ts'
 import { takeBounces, type BounceFlags } from './bounces.ts'
 import { contextOf, type Context } from './context.ts'
 import { DELIVERY_PURPOSES, DELIVERY_STATES } from '../entities/states.ts'
-import { CONTACT_FILTERS, declareUsers, USER_FILTERS } from './declareUsers.ts'
+import { declareFeeds } from './declareFeeds.ts'
+import { declareIdentity } from './declareIdentity.ts'
+import { CONTACT_FILTERS, declareUsers, USER_FILTERS, type DeclareCommand } from './declareUsers.ts'
 import * as deliveries from './deliveries.ts'
 import { examine } from './doctor.ts'
 import * as imports from './import.ts'
@@ -16,6 +18,8 @@ import { EXIT, inert, openOutput, red, type ExitStatus, type Output } from './ou
 import * as people from './people.ts'
 import { showAudit } from './showUser.ts'
 import * as releases from './release.ts'
+import { resealSecrets } from './secret.ts'
+import { undoOneImport } from './undoImport.ts'
 import { bringUp } from './up.ts'
 
 type Run = (context: Context) => Promise<ExitStatus>
@@ -54,7 +58,7 @@ function readOn(error: Error & { code?: string }): void {
   if (error.code !== 'EPIPE') throw error
 }
 
-const IMPORT_WORDS = new Set(['file', 'commit', 'show', 'list', 'errors', 'cancel', 'help', '-h', '--help'])
+const IMPORT_WORDS = new Set(['file', 'commit', 'show', 'list', 'errors', 'cancel', 'undo', 'help', '-h', '--help'])
 
 /** `import FILE` stands for `import file FILE`, whether options stand before it or behind; `mailbox` alone for `mailbox list`. */
 function withImpliedWords(argv: readonly string[]): string[] {
@@ -133,7 +137,7 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
   add(organizations, 'list', 'all organizations', organization.listAllOrganizations)
   add<{ output?: string }>(program, 'template <key>', "the organization's Excel template", (context, [key], flags) => organization.writeOrganizationTemplate(context, key!, flags), [outputOption('KEY-people.xlsx without it')])
 
-  const importing = program.command('import').description('takes files in (muster import file --help shows the options)').usage('FILE --organization KEY [options] | commit ID | show ID | list | errors ID | cancel ID').enablePositionalOptions()
+  const importing = program.command('import').description('takes files in (muster import file --help shows the options)').usage('FILE --organization KEY [options] | commit ID | show ID | list | errors ID | cancel ID | undo ID').enablePositionalOptions()
   add<imports.ImportFlags>(importing, 'file <file>', 'takes a file in (the word "file" may be left out)', (context, [file], flags) => imports.importFile(context, file!, flags), [
     organizationOption,
     new Option('--mapping <name>', 'a saved mapping to read the columns by'),
@@ -150,6 +154,7 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     new Option('--limit <count>', 'how many').argParser(whole).default(20),
   ])
   add<{ output?: string }>(importing, 'errors <id>', 'the rejected rows as a file to mend and take in again', (context, [id], flags) => imports.writeImportErrors(context, id!, flags), [outputOption('a CSV goes to standard output without it')])
+  add<{ yes?: boolean }>(importing, 'undo <id>', 'puts back what an import changed and nobody changed since; shows it first, and asks', (context, [id], flags) => undoOneImport(context, id!, flags), [new Option('--yes', 'go ahead without asking')])
   add(importing, 'cancel <id>', 'gives up an import that is not committed', (context, [id]) => imports.cancelOneImport(context, id!))
 
   const filterOption = (says: string): Option => new Option('--filter <filter>', says).argParser(collect)
@@ -157,12 +162,16 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
   add<people.ListFlags>(contacts, 'list', 'contacts of an organization', (context, _, flags) => people.listContactLines(context, flags), [organizationOption, filterOption(CONTACT_FILTERS), limitOption])
   const users = program.command('users').description('accounts, each made from a contact')
   add<people.ListFlags>(users, 'list', 'users of an organization', (context, _, flags) => people.listUserLines(context, flags), [organizationOption, filterOption(USER_FILTERS), limitOption])
-  declareUsers((usage, description, run, options) => {
-    add(users, usage, description, run, options.map(({ flags, says, many, needed }) => {
+  /** Adds commands that are declared in a file of their own below `parent`. */
+  const below = (parent: Command): DeclareCommand => (usage, description, run, options) => {
+    add(parent, usage, description, run, options.map(({ flags, says, many, needed }) => {
       const option = new Option(flags, says).makeOptionMandatory(needed === true)
       return many ? option.argParser(collect) : option
     }))
-  })
+  }
+  declareUsers(below(users))
+  declareIdentity(below(program.command('identity').description('questions about who somebody is, which files raise and people decide')))
+  declareFeeds(below(program.command('feed').description("standing arrangements with clients' SFTP servers")))
 
   const ledger = program.command('deliveries').description('the ledger of mails')
   add<deliveries.DeliveryFlags>(ledger, 'list', 'mails owed, sent and failed', (context, _, flags) => deliveries.listDeliveryLines(context, flags), [
@@ -209,6 +218,9 @@ function declare(choose: (run: Run, flags: Record<string, unknown>) => void): Co
     userOption,
     new Option('--to <address>', "one of the organization's operators; required").makeOptionMandatory(),
   ])
+
+  const sealed = program.command('secret').description('what is kept under seal')
+  add(sealed, 'reseal', 'seals everything anew after MUSTER_SECRET was changed; MUSTER_SECRET_PREVIOUS has to say what it was', resealSecrets)
 
   const keys = program.command('keys').description('API keys, by which a product asks whether a login is right')
   add<apiKeys.KeyFlags & { name: string }>(keys, 'create', 'makes a key and prints it, this once', (context, _, flags) => apiKeys.createApiKey(context, flags), [

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { nameUsers, selectUsers } from '../accounts/selectUsers.ts'
 import { LEFT_OUT } from '../deliveries/choose.ts'
 import { listReleases, showRelease, TROUBLE_RULE, type ReleaseLine } from '../deliveries/releasePlan.ts'
@@ -38,7 +37,7 @@ export async function createOneRelease(context: Context, name: string, flags: Cr
     if (userIds.length === 0) throw new CommandRefused('users.nobody', `No user of ${organization.key} is meant by this.${unknown.length > 0 ? ` ${nameUnknown(unknown).join('')}` : ''}`, `./muster users list --organization ${organization.key} --filter … shows who fits.`)
     const wish: ReleaseWish = {
       name: name.trim(), userIds, purpose, sendAt: new Date(date.instant.epochMilliseconds), ratePerMinute: flags.rate ?? null,
-      firstWave: flags.firstWave ?? 0, restAfterMinutes: flags.restAfter, operator: userInfo().username,
+      firstWave: flags.firstWave ?? 0, restAfterMinutes: flags.restAfter, operator: installation.operator,
     }
     const make = async (tx: Transaction): Promise<Made> => {
       const { id: releaseId, mailed, leftOut } = await createRelease(tx, wish)
@@ -193,7 +192,7 @@ function changeNow(context: Context, id: string, work: (tx: Transaction, id: str
 }
 
 async function change(installation: Installation, context: Context, organization: string, work: (tx: Transaction, operator: string) => Promise<Changed>): Promise<ExitStatus> {
-  const { id, changed, mails } = await perform(installation.database, organization, (tx) => work(tx, userInfo().username))
+  const { id, changed, mails } = await perform(installation.database, organization, (tx) => work(tx, installation.operator))
   const release = await installation.database.tenant(organization, (tx) => showRelease(tx, id))
   if (release.state === 'scheduled') await letWork(installation, organization, release, context)
   if (!context.out.json) context.out.say(changed ? `${count(mails, 'mail')} of release ${id} ${mails === 1 ? 'was' : 'were'} changed.` : `Release ${id} was so already; nothing was changed.`)

@@ -23,6 +23,8 @@ export function showImport(report: ImportReport, plan: readonly PlannedRow[], ou
   const waiting = deliveries.owed - deliveries.scheduled
   out.say(`  mails  ${number(deliveries.owed)} owed${deliveries.scheduled > 0 ? `, ${number(deliveries.scheduled)} scheduled` : ''}${waiting > 0 ? `, ${number(waiting)} held until released` : ''}${deliveries.notOwed > 0 ? `; ${count(deliveries.notOwed, 'new user')} get${deliveries.notOwed === 1 ? 's' : ''} no mail` : ''}`)
   for (const { count: users, message } of report.notOwed) if (report.notOwed.length > 1 || report.notOwed[0]?.reason !== 'not_asked_for') out.say(dim(`         ${number(users)}: ${message}`))
+  if (report.deactivated > 0) out.say(`  gone   ${count(report.deactivated, 'person', 'people')} ${report.state === 'committed' ? 'deactivated' : 'to be deactivated'}: the file no longer names them`)
+  for (const { count: people, message } of report.notDeactivated) out.say(`  ${yellow('stay')}   ${number(people)}: ${message}`)
   for (const { license, needed, free } of report.seats) out.say(`  seats  ${inert(license)}: ${number(needed)} of ${number(free)} free`)
   if (report.missingRoles.length > 0) out.say(`  ${yellow('roles')}  nobody holds ${report.missingRoles.map(inert).join(', ')}, which somebody must`)
   const ignored = report.columns.filter((column) => column.by === 'none')
@@ -30,7 +32,7 @@ export function showImport(report: ImportReport, plan: readonly PlannedRow[], ou
     out.say(`  ${yellow('columns ignored:')} ${ignored.map((column) => `"${inert(column.header)}"${column.nearest ? ` (did you mean ${column.nearest}?)` : ''}`).join(', ')}  ${dim('--set-column "Header=field" maps a column')}`)
   }
   showIssues(report, out)
-  if (totals.created + totals.updated + deliveries.owed === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
+  if (totals.created + totals.updated + report.deactivated + deliveries.owed === 0 && report.state === 'committed') out.say(yellow(bold('  Nothing was changed by this import.')))
   showPlan(plan, report.totals.read, out)
   showNext(report, out)
 }

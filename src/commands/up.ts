@@ -4,6 +4,7 @@ import { startConsole } from '../web/startConsole.ts'
 import type { ImportReport } from '../importers/importReport.ts'
 import type { Context } from './context.ts'
 import { demonstrate } from './demonstrate.ts'
+import { startDemonstrationDrop, type DemonstrationDrop } from './demonstrateDrop.ts'
 import { openInstallation, portalParts, type Installation } from './installation.ts'
 import { openLog } from './log.ts'
 import { bold, count, dim, duration, EXIT, green, number, type ExitStatus } from './output.ts'
@@ -33,8 +34,14 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
       closing.unshift(() => scheduler.close())
     }
     const reports = installation.embedded ? await demonstrate(installation, out) : []
-    if (out.json) out.data({ up: { console: page.url, portal: portal.url, embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
-    else tell(context, page, portal, reports, performance.now() - begun, installation)
+    const drop = await startDemonstrationDrop(installation, (start) => onPort('DROP_PORT', config.dropPort, config.dropPortIsDefault, start))
+    if (drop) {
+      closing.unshift(() => drop.rest())
+      // A worker that is just looking at it finds it there to the end.
+      closing.push(() => drop.close())
+    }
+    if (out.json) out.data({ up: { console: page.url, portal: portal.url, drop: dropDocument(drop), embedded: installation.embedded, migrated: installation.migrated, imports: reports } })
+    else tell(context, page, portal, drop, reports, performance.now() - begun, installation)
     await told
     out.say()
     out.say('Ending: mails under way are seen to their end.')
@@ -46,7 +53,6 @@ export async function bringUp(context: Context): Promise<ExitStatus> {
 }
 
 type Page = { url: string; moved: boolean; close(): Promise<void> }
-type Started = Omit<Page, 'moved'>
 
 /** The console on its port. */
 function openConsole({ config, database }: Installation): Promise<Page> {
@@ -61,7 +67,7 @@ function openPortal(installation: Installation): Promise<Page> {
 }
 
 /** Starts what listens on a port; on any other where nobody asked for this one and it is taken. */
-async function onPort(setting: string, port: number, isDefault: boolean, start: (port: number) => Promise<Started>): Promise<Page> {
+async function onPort<Listening extends object>(setting: string, port: number, isDefault: boolean, start: (port: number) => Promise<Listening>): Promise<Listening & { moved: boolean }> {
   try {
     return { ...(await start(port)), moved: false }
   } catch (error) {
@@ -71,6 +77,13 @@ async function onPort(setting: string, port: number, isDefault: boolean, start: 
   }
 }
 
+/** What to do with the drop, and what to watch. */
+const dropNext = ({ port, username, host, organization, feed }: DemonstrationDrop): [command: string, what: string][] => [
+  [`sftp -P ${port} ${username}@${host}`, 'then: put fixtures/demonstration/joiners.csv'],
+  [`./muster feed run ${feed} --organization ${organization}`, 'takes it in at once; by itself it does within a minute'],
+  ['./muster feed list', 'a line a feed: all is well, or what to do'],
+]
+
 /** What is to be known of the portal's address. */
 function aboutPortal({ publicUrl, smtpUrl }: Installation['config'], portal: Page): string {
   if (publicUrl !== null) return `  (listens on ${portal.url})`
@@ -78,7 +91,10 @@ function aboutPortal({ publicUrl, smtpUrl }: Installation['config'], portal: Pag
   return smtpUrl === null ? '  (where the links of the mails lead)' : ''
 }
 
-function tell({ out }: Context, page: Page, portal: Page, reports: readonly ImportReport[], elapsed: number, installation: Installation): void {
+/** As --json tells of it: never the password. */
+const dropDocument = (drop: DemonstrationDrop | null): object | null => drop && { host: drop.host, port: drop.port, username: drop.username, passwordFile: drop.passwordFile, hostKey: drop.hostKey, folder: drop.folder, organization: drop.organization, feed: drop.feed }
+
+function tell({ out }: Context, page: Page, portal: Page, drop: DemonstrationDrop | null, reports: readonly ImportReport[], elapsed: number, installation: Installation): void {
   const { config } = installation
   const parts = [installation.embedded ? 'embedded PostgreSQL' : 'your PostgreSQL', config.redisUrl === null ? 'queue in PostgreSQL' : 'queue in Redis', config.smtpUrl === null ? 'mails to the built-in mailbox' : 'mails through SMTP_URL']
   out.say(`${green('Muster is up')} after ${duration(elapsed)}: ${parts.join(', ')}.`)
@@ -89,6 +105,10 @@ function tell({ out }: Context, page: Page, portal: Page, reports: readonly Impo
   out.say(`  Console  ${bold(page.url)}${page.moved ? dim('  (port 3000 is taken)') : ''}`)
   out.say(`  Portal   ${bold(config.publicUrl ?? portal.url)}${dim(aboutPortal(config, portal))}`)
   if (config.smtpUrl === null) out.say(`  Mailbox  ${bold(`${page.url}/mailbox`)}`)
+  if (drop) {
+    out.say(`  Drop     ${bold(`sftp -P ${drop.port} ${drop.username}@${drop.host}`)}${dim(`  (password in ${drop.passwordFile}${drop.moved ? '; port 3022 is taken' : ''})`)}`)
+    out.say(dim(`           its key is ${drop.hostKey}; feed "${drop.feed}" of ${drop.organization} looks at it every minute`))
+  }
   out.say()
   out.say('  Try next, in another terminal:')
   const next: [command: string, what: string][] = [
@@ -96,6 +116,7 @@ function tell({ out }: Context, page: Page, portal: Page, reports: readonly Impo
     ['./muster users list --organization acme', 'who has an account now'],
     ['./muster template acme -o people.xlsx', "the organization's Excel template; fill it in, then"],
     ['./muster import people.xlsx --organization acme --preview', 'see what it would change'],
+    ...(drop ? dropNext(drop) : []),
   ]
   const width = Math.max(...next.map(([command]) => command.length))
   for (const [command, what] of next) out.say(`    ${command.padEnd(width)}  ${dim(what)}`)

@@ -48,7 +48,7 @@ export async function chooseUsers(tx: Transaction, { userIds, purpose, deliverTo
   const rows = await tx.query<LeftOut & { reason: string | null }>(
     `select u.id as "userId", u.username, coalesce(${OBJECTION}, ${LEDGER_OBJECTION}) as reason
      from users u join contacts c on c.id = u.contact_id join organizations o on o.id = u.organization_id
-     cross join lateral (select u.id as user_id, $2::text as purpose, $3::text as deliver_to, null::text as recipient, null::bigint as release_id, false as first_wave, 0 as epoch) d
+     cross join lateral (select u.id as user_id, $2::text as purpose, $3::text as deliver_to, null::text as recipient, null::bigint as release_id, null::bigint as feed_alert_id, false as first_wave, 0 as epoch) d
      where u.id = any ($1::bigint[]) order by u.username`,
     [[...userIds], purpose, deliverTo ?? null, forRelease ?? false],
   )

@@ -30,6 +30,11 @@ export type Claim = {
 
 /** Somebody sits before a screen and waits for these: no rate holds them up, and they do not wait behind others. */
 const PROMPT: readonly DeliveryPurpose[] = ['passwordReset', 'passwordChanged', 'welcome']
+/** Somebody is to see to it tonight: neither do these. Found by another index, they are looked for on their own. */
+const ABOUT_FEEDS: readonly DeliveryPurpose[] = ['feedAlert', 'feedAllClear']
+
+/** SQL: the purposes, as `in` takes them. */
+const listed = (purposes: readonly DeliveryPurpose[]): string => `(${purposes.map((purpose) => `'${purpose}'`).join(', ')})`
 
 type OrganizationRow = { id: string; key: string; name: string; timeZone: string; language: string; settings: Settings; support: SupportContact | null; ownTemplates: OwnVersion[]; now: Date; paused: boolean }
 type ClaimRow = {
@@ -41,6 +46,7 @@ type ClaimRow = {
   purpose: DeliveryPurpose
   epoch: number
   importId: string | null
+  feedAlertId: string | null
   releaseId: string | null
   userId: string | null
   to: string
@@ -80,6 +86,7 @@ export async function claimDue(tx: Transaction, options: ClaimOptions): Promise<
     purpose: row.purpose,
     epoch: row.epoch,
     importId: row.importId,
+    feedAlertId: row.feedAlertId,
     userId: row.userId,
     to: row.to,
     deliverTo: row.deliverTo,
@@ -99,7 +106,7 @@ export async function claimDue(tx: Transaction, options: ClaimOptions): Promise<
 
 /** Gives the mails that leave their instants, and moves the queues on; by id, in milliseconds since 1970. */
 async function takeFor(tx: Transaction, paces: OpenedPaces, rows: readonly ClaimRow[]): Promise<Map<string, number>> {
-  const paced = rows.filter(({ purpose }) => !PROMPT.includes(purpose))
+  const paced = rows.filter(({ purpose }) => !PROMPT.includes(purpose) && !ABOUT_FEEDS.includes(purpose))
   const byStream = paces.streams.map(({ release }) => paced.filter(({ releaseId }) => releaseId === release))
   // Each gets one, however far ahead: fewer mails than were planned may take their turns in another order.
   const taken = allot({ ...paces, streams: paces.streams.map((stream, index) => ({ ...stream, due: byStream[index]!.length })), limit: paced.length, aheadMs: Number.POSITIVE_INFINITY })
@@ -130,7 +137,12 @@ async function claimRows(tx: Transaction, token: string, { streams }: OpenedPace
     text: `
       with prompt as (
         select d.id from deliveries d
-        where d.organization_id = $7 and d.state = 'scheduled' and d.purpose in (${PROMPT.map((purpose) => `'${purpose}'`).join(', ')}) and d.send_at <= now() and d.purpose = any ($5::text[])
+        where d.organization_id = $7 and d.state = 'scheduled' and d.purpose in ${listed(PROMPT)} and d.send_at <= now() and d.purpose = any ($5::text[])
+        order by d.send_at, d.id limit $8 for update skip locked
+      ), about_feeds as (
+        select d.id from deliveries d
+        where d.organization_id = $7 and d.state = 'scheduled' and d.release_id is null and d.feed_alert_id is not null and d.purpose in ${listed(ABOUT_FEEDS)} and d.send_at <= now()
+          and d.purpose = any ($5::text[])
         order by d.send_at, d.id limit $8 for update skip locked
       ), alone as (
         select d.id from deliveries d
@@ -142,7 +154,7 @@ async function claimRows(tx: Transaction, token: string, { streams }: OpenedPace
           where d.release_id = r.id and d.state = 'scheduled' and d.send_at <= now() and d.purpose = any ($5::text[])
           order by d.send_at, d.id limit r.count for update skip locked) x
       ), due as (
-        select id from prompt union select id from alone union select id from released
+        select id from prompt union select id from about_feeds union select id from alone union select id from released
       ), facts as (
         select d.id, ${OBJECTION} as objection, ${ADDRESS} as address, c.first_name, c.last_name, u.username, u.password_chosen_at,
           coalesce((select max(number) from delivery_attempts t where t.delivery_id = d.id), 0) + 1 as attempt
@@ -157,7 +169,7 @@ async function claimRows(tx: Transaction, token: string, { streams }: OpenedPace
           lease_until = case when f.objection is null then now() + make_interval(secs => $3) end,
           updated_at = now()
         from facts f where d.id = f.id
-        returning d.id, d.state, d.reason, f.attempt, d.attempts, d.purpose, d.epoch, d.import_id as "importId", d.release_id as "releaseId",
+        returning d.id, d.state, d.reason, f.attempt, d.attempts, d.purpose, d.epoch, d.import_id as "importId", d.feed_alert_id as "feedAlertId", d.release_id as "releaseId",
           d.first_wave as "firstWave", d.user_id as "userId", d.recipient as "to", f.first_name as "firstName", f.last_name as "lastName", f.username,
           f.password_chosen_at as "passwordChosenAt", d.deliver_to as "deliverTo", d.send_at as "sendAt", d.organization_id
       ), attempted as (

@@ -16,11 +16,13 @@ export type Claimed = {
   purpose: DeliveryPurpose
   epoch: number
   importId: string | null
+  /** The alert of a feed that it tells of, or tells the end of. */
+  feedAlertId: string | null
   userId: string | null
   to: string
   /** An operator's address, where that one and not the person gets it (spec D2); then `to` is the same. */
   deliverTo: string | null
-  /** Whom it is about; null for what tells operators of imports. */
+  /** Whom it is about; null for what tells operators of imports and feeds. */
   person: { firstName: string; lastName: string; username: string; passwordChosenAt: Date | null } | null
   organization: { id: string; key: string; name: string; timeZone: string; language: string; settings: Settings; support: SupportContact | null; ownTemplates: OwnVersion[] }
   /** The database's clock at the claim. */

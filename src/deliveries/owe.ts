@@ -1,6 +1,7 @@
 import type { Transaction } from '../entities/database.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import type { DeliveryWish } from '../rules/deliveryWish.ts'
+import { IMPORT_DECIDED } from './recheck.ts'
 
 /**
  * SQL over a staged row `r`: what mail a new user of the row is owed (spec D2).
@@ -101,12 +102,18 @@ export async function countOwedOf(tx: Transaction, importId: string, tables: Owi
   return row!
 }
 
-/** Owes the operators a closing notice of an import, one to each address; a repetition owes nothing more (spec E2). */
+/**
+ * Owes the operators a notice of an import, one to each address: that it is held and asks for a decision, and that it has ended (spec E2). A
+ * repetition owes nothing more. A notice of a decision to be made that has not left when it was made is not sent.
+ */
 export async function oweSummaries(tx: Transaction, importId: string, operators: readonly string[]): Promise<void> {
+  const [found] = await tx.query<{ decided: boolean }>(`select plan_hash is not null and state <> 'held' as decided from imports where id = $1`, [importId])
+  const epoch = found?.decided ? 2 : 1
+  if (epoch > 1) await tx.run(`update deliveries set state = 'cancelled', reason = $3, updated_at = now() where import_id = $1 and purpose = 'operatorSummary' and epoch < $2 and state = 'scheduled'`, [importId, epoch, IMPORT_DECIDED])
   await tx.run(
-    `insert into deliveries (organization_id, import_id, purpose, state, send_at, recipient)
-     select $1, $2, 'operatorSummary', 'scheduled', now(), address from unnest($3::text[]) as address
-     where not exists (select from deliveries d where d.import_id = $2 and d.purpose = 'operatorSummary' and d.recipient = address)`,
-    [tx.organizationId, importId, operators],
+    `insert into deliveries (organization_id, import_id, purpose, epoch, state, send_at, recipient)
+     select $1, $2, 'operatorSummary', $4, 'scheduled', now(), address from unnest($3::text[]) as address
+     where not exists (select from deliveries d where d.import_id = $2 and d.purpose = 'operatorSummary' and d.epoch = $4 and d.recipient = address)`,
+    [tx.organizationId, importId, operators, epoch],
   )
 }

@@ -20,6 +20,9 @@ const NOT_INVITABLE_ALONE = `(select case when count(*) filter (where p.id is nu
       from user_roles l join roles r on r.id = l.role_id
       left join products p on p.id = l.product_id and p.auto_link and p.role_id = l.role_id where l.user_id = u.id)`
 
+/** An alert that has ended would send somebody to look for what is right again. */
+const ALERT_OVER = 'alert_over'
+
 /** Why the rest of a release is held: its first wave is looked at first (spec D6). */
 export const FIRST_WAVE = 'first_wave'
 
@@ -30,7 +33,12 @@ export const FIRST_WAVE = 'first_wave'
  */
 export const OBJECTION = `
   case
-    when d.user_id is null then case when coalesce(d.recipient, '') = '' then 'email_missing' end
+    when d.user_id is null then case
+      when coalesce(d.recipient, '') = '' then 'email_missing'
+      when d.purpose = 'feedAlert' and exists (select from feed_alerts a where a.id = d.feed_alert_id and ${among('a.state', ['cleared'])}) then '${ALERT_OVER}'
+      when d.purpose = 'feedAllClear' and not exists (
+        select from deliveries told where told.feed_alert_id = d.feed_alert_id and told.purpose = 'feedAlert' and told.recipient = d.recipient
+          and ${among('told.state', ['sending', 'sent', 'unknown'])}) then 'alert_not_told' end
     when u.state <> 'active' then 'user_inactive'
     when c.state <> 'active' then 'contact_inactive'
     when d.purpose <> 'passwordChanged' and o.settings #>> '{login,sso}' = 'true' then 'organization_uses_sso'
@@ -72,14 +80,22 @@ export const OBJECTIONS: Readonly<Record<string, string>> = {
   release_frozen: 'The release is frozen.',
   release_cancelled: 'The release was cancelled.',
   first_wave: 'It leaves when the first wave of the release has been looked at.',
+  alert_over: 'The alert was over before it could be told.',
+  alert_not_told: 'Nobody was told there of what is over.',
   not_loginable: 'Without a group, a profile and a license the person cannot log in.',
 }
 
 /** The mail was owed by another way later on: credentials in place of an invitation, say. */
 export const REPLACED = 'replaced'
 
+/** The import that owed the mail was undone before it left (spec E4). */
+export const IMPORT_UNDONE = 'import_undone'
+
+/** What a notice asks for was decided before it left. */
+export const IMPORT_DECIDED = 'import_decided'
+
 /** Every reason of ours that may stand at a delivery, in words for people. */
-export const REASONS: Readonly<Record<string, string>> = { ...OBJECTIONS, [REPLACED]: 'Access was given by another way since.' }
+export const REASONS: Readonly<Record<string, string>> = { ...OBJECTIONS, [REPLACED]: 'Access was given by another way since.', [IMPORT_UNDONE]: 'The import that owed it was undone.', [IMPORT_DECIDED]: 'What it asks for was decided before it left.' }
 
 /** The one objection that mends itself when somebody gives what is missing: the delivery is held instead of cancelled. */
 export const MENDABLE = 'not_loginable'

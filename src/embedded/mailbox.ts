@@ -19,6 +19,8 @@ export type Mailbox = {
 }
 
 const LARGEST = 50 * 1024 * 1024
+/** Of the system: to whom sends it is said to come again later. */
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
 const FILE = /^(\d{1,12})\.eml$/
 
 /**
@@ -45,7 +47,7 @@ export async function startMailbox(home: string, { port = 0 }: { port?: number }
           last = Math.max(last, await store(opened, Buffer.concat([Buffer.from(`Return-Path: <${from}>\r\nDelivered-To: ${to}\r\n`), bytes]), last))
           callback(null, 'stored')
         })
-        .catch((error: Error) => callback(error))
+        .catch((error: NodeJS.ErrnoException) => callback(NO_ROOM.has(error.code ?? '') ? Object.assign(new Error('no room left on the disk of the mailbox'), { responseCode: 452 }) : error))
     },
   })
   await new Promise<void>((resolve, reject) => {
@@ -98,13 +100,13 @@ async function store(home: Home, bytes: Buffer, last: number): Promise<number> {
   const unfinished = join(home.mailbox, `.${randomBytes(9).toString('hex')}.part`)
   const file = await open(unfinished, 'wx', 0o600)
   try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  giveToHomeOwner(home, unfinished)
-  try {
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    giveToHomeOwner(home, unfinished)
     for (let number = last === 0 ? ((await numbers(home.mailbox)).at(-1) ?? 0) + 1 : last + 1; ; number++) {
       try {
         await link(unfinished, join(home.mailbox, `${number}.eml`))

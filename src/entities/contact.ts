@@ -16,7 +16,10 @@ export const Contact = defineEntity({
     { name: 'contacts_email', properties: ['organization', 'emailKey'] },
   ],
   // Somebody with neither id nor address is found again by name among those who have neither.
-  indexes: [{ name: 'contacts_name_only', expression: 'create index contacts_name_only on contacts (organization_id, last_name, first_name) where external_id is null and email_key is null' }],
+  indexes: [
+    { name: 'contacts_name_only', expression: 'create index contacts_name_only on contacts (organization_id, last_name, first_name) where external_id is null and email_key is null' },
+    { name: 'contacts_of_feed', expression: "create index contacts_of_feed on contacts (feed_id) where feed_id is not null and state = 'active'" },
+  ],
   properties: {
     id: identity(),
     organization: () => p.manyToOne(Organization).mapToPk().deleteRule('cascade'),
@@ -38,6 +41,8 @@ export const Contact = defineEntity({
     /** Counts up at every change; a plan made before is stale (spec E1). */
     version: p.integer().default(1),
     createdBy: () => p.manyToOne(Import).mapToPk().nullable().deleteRule('set null').fieldName('created_by_import'),
+    /** The feed that brought the person, and may deactivate him or her again by leaving the name out (spec A6); no foreign key: a withdrawn feed owns nobody. */
+    feedId: p.bigint('string').nullable(),
     createdAt: now(),
     updatedAt: now(),
   },

@@ -1,5 +1,6 @@
 import { Pool, type PoolClient } from 'pg'
 import { APP_ROLE } from './tenancy.ts'
+import { PatientClient, watchConnections } from './watchConnections.ts'
 
 /** A statement's rows. Values are what pg makes of them: bigint as string, timestamptz as Date, jsonb parsed. */
 export type Row = Record<string, unknown>
@@ -39,9 +40,10 @@ export class Database {
       connectionString: databaseUrl,
       max: options.maxConnections ?? 10,
       application_name: options.applicationName ?? 'muster',
-      // A connection that died quietly is found out by the system instead of never.
-      keepAlive: true,
+      Client: PatientClient,
     })
+    // A connection that died quietly is found out instead of waited for.
+    watchConnections(this.pool, databaseUrl)
     // A connection that breaks (a restarted server), idle or in use, is replaced at the next use; unheard it would end the
     // process. Its statement rejects besides.
     this.pool.on('error', () => undefined)

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core'
+import { FeedAlert } from './feed.ts'
 import { Import } from './import.ts'
 import { Organization } from './organization.ts'
 import { User } from './user.ts'
@@ -56,6 +57,9 @@ export const Delivery = defineEntity({
     { name: 'deliveries_release', expression: 'create index deliveries_release on deliveries (release_id, state) where release_id is not null' },
     { name: 'deliveries_mendable', expression: "create index deliveries_mendable on deliveries (send_at) where state = 'held' and reason = 'not_loginable'" },
     { name: 'deliveries_import', properties: ['import'] },
+    // Nor are those about feeds, which pass every rate.
+    { name: 'deliveries_about_feeds', expression: "create index deliveries_about_feeds on deliveries (organization_id, send_at, id) where state = 'scheduled' and feed_alert_id is not null" },
+    { name: 'deliveries_feed_alert', expression: 'create unique index deliveries_feed_alert on deliveries (feed_alert_id, purpose, recipient) where feed_alert_id is not null' },
   ],
   properties: {
     id: identity(),
@@ -65,6 +69,8 @@ export const Delivery = defineEntity({
     /** The import that owes it. */
     import: () => p.manyToOne(Import).mapToPk().nullable().deleteRule('set null'),
     release: () => p.manyToOne(Release).mapToPk().nullable().deleteRule('set null'),
+    /** The alert that it tells of, or tells the end of. */
+    feedAlert: () => p.manyToOne(FeedAlert).mapToPk().nullable().deleteRule('set null'),
     /** Of a release's first wave. */
     firstWave: p.boolean().default(false),
     purpose: p.text().$type<DeliveryPurpose>(),

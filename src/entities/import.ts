@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { Organization } from './organization.ts'
-import { CHUNK_STATES, IMPORT_STATES, type ChunkState, type ImportState } from './states.ts'
+import { CHUNK_KINDS, CHUNK_STATES, IMPORT_STATES, type ChunkKind, type ChunkState, type ImportState } from './states.ts'
 import { identity, now, oneOf, tenantPolicies } from './tenancy.ts'
 
 /** One file being taken in. Totals stand here only once it has ended; until then they are counted from its rows. */
@@ -9,7 +9,10 @@ export const Import = defineEntity({
   tableName: 'imports',
   ...tenantPolicies('imports'),
   checks: [oneOf('imports', 'state', IMPORT_STATES)],
-  indexes: [{ name: 'imports_open', properties: ['state'] }],
+  indexes: [
+    { name: 'imports_open', properties: ['state'] },
+    { name: 'imports_feed', expression: 'create index imports_feed on imports (feed_id, id) where feed_id is not null' },
+  ],
   properties: {
     id: identity(),
     organization: () => p.manyToOne(Organization).mapToPk().deleteRule('cascade'),
@@ -36,6 +39,23 @@ export const Import = defineEntity({
     stagedAt: p.datetime(3).nullable(),
     /** Until when the worker that stages or plans it may be believed alive. */
     leaseUntil: p.datetime(3).nullable(),
+    /** The feed that brought it; without a foreign key, as a feed's imports outlive it. */
+    feedId: p.bigint('string').nullable(),
+    /** What it changes, as ChangeCounts of rules/feedPolicy.ts; of a feed's imports only. */
+    changes: p.json<Record<string, number>>().nullable(),
+    /** Why it is or was held as a whole: reasons of rules/feedPolicy.ts. */
+    hold: p.json<Record<string, unknown>[]>().nullable(),
+    /** SHA-256 in hex of what its plan changes; what is approved is this plan and no other. */
+    planHash: p.text().nullable(),
+    /** When a held import is given up. */
+    holdUntil: p.datetime(3).nullable(),
+    decision: p.text().$type<'approved' | 'rejected' | 'expired' | 'superseded'>().nullable(),
+    decidedBy: p.text().nullable(),
+    decidedAt: p.datetime(3).nullable(),
+    /** What an undo put back, and what it could not. */
+    undo: p.json<Record<string, unknown>>().nullable(),
+    undoneBy: p.text().nullable(),
+    undoneAt: p.datetime(3).nullable(),
     createdAt: now(),
     startedAt: p.datetime(3).nullable(),
     finishedAt: p.datetime(3).nullable(),
@@ -60,11 +80,13 @@ export const ImportChunk = defineEntity({
   name: 'ImportChunk',
   tableName: 'import_chunks',
   ...tenantPolicies('import_chunks'),
-  checks: [oneOf('import_chunks', 'state', CHUNK_STATES)],
+  checks: [oneOf('import_chunks', 'state', CHUNK_STATES), oneOf('import_chunks', 'kind', CHUNK_KINDS)],
   properties: {
     import: () => p.manyToOne(Import).mapToPk().primary().deleteRule('cascade'),
     number: p.integer().primary(),
     organization: () => p.manyToOne(Organization).mapToPk().deleteRule('cascade'),
+    kind: p.text().$type<ChunkKind>().default('rows'),
+    /** Rows of the file; of people who leave, their numbers in the list of these. */
     firstRow: p.integer(),
     lastRow: p.integer(),
     state: p.text().$type<ChunkState>(),

@@ -4,6 +4,7 @@ import * as access from './access.ts'
 import * as catalog from './catalog.ts'
 import * as contact from './contact.ts'
 import * as delivery from './delivery.ts'
+import * as feed from './feed.ts'
 import * as fleet from './fleet.ts'
 import * as imports from './import.ts'
 import * as mailTemplate from './mailTemplate.ts'
@@ -11,7 +12,7 @@ import * as organization from './organization.ts'
 import * as user from './user.ts'
 import { migrations } from './migrations/index.ts'
 
-const ENTITIES = [organization, catalog, imports, contact, user, delivery, access, mailTemplate, fleet].flatMap((room) =>
+const ENTITIES = [organization, catalog, imports, contact, user, feed, delivery, access, mailTemplate, fleet].flatMap((room) =>
   Object.values(room).filter((value) => typeof value === 'object' && value !== null && 'meta' in value),
 )
 

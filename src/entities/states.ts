@@ -14,14 +14,16 @@ export type Lifecycle<State extends string> = {
   transitions: Readonly<Record<string, Transition<State>>>
 }
 
-export const IMPORT_STATES = ['received', 'staging', 'previewed', 'held', 'committing', 'committed', 'cancelled', 'failed', 'undone'] as const
+export const IMPORT_STATES = ['receiving', 'received', 'staging', 'previewed', 'held', 'committing', 'committed', 'cancelled', 'failed', 'undone'] as const
 export type ImportState = (typeof IMPORT_STATES)[number]
 
 export const IMPORT_LIFECYCLE = {
   states: IMPORT_STATES,
-  initial: ['received'],
+  // What a feed fetches is `receiving` until all of its bytes are there and are what they should be.
+  initial: ['receiving', 'received'],
   terminal: ['committed', 'cancelled', 'failed', 'undone'],
   transitions: {
+    receive: { from: ['receiving'], to: 'received' },
     stage: { from: ['received', 'staging'], to: 'staging' },
     preview: { from: ['staging'], to: 'previewed' },
     hold: { from: ['staging', 'previewed'], to: 'held' },
@@ -32,6 +34,10 @@ export const IMPORT_LIFECYCLE = {
     undo: { from: ['committed'], to: 'undone' },
   },
 } as const satisfies Lifecycle<ImportState>
+
+/** What a chunk is of: rows of the file, or people whom a full file no longer names. */
+export const CHUNK_KINDS = ['rows', 'leaving'] as const
+export type ChunkKind = (typeof CHUNK_KINDS)[number]
 
 export const CHUNK_STATES = ['pending', 'done'] as const
 export type ChunkState = (typeof CHUNK_STATES)[number]
@@ -124,6 +130,113 @@ export const RELEASE_LIFECYCLE = {
   },
 } as const satisfies Lifecycle<ReleaseState>
 
+/** A paused feed runs when it is told to, and not by itself. */
+export const FEED_STATES = ['active', 'paused'] as const
+export type FeedState = (typeof FEED_STATES)[number]
+
+export const FEED_LIFECYCLE = {
+  states: FEED_STATES,
+  initial: ['active'],
+  terminal: [],
+  transitions: {
+    pause: { from: ['active'], to: 'paused' },
+    resume: { from: ['paused'], to: 'active' },
+  },
+} as const satisfies Lifecycle<FeedState>
+
+/** What made a run: its slot, the last of the slots that passed while nobody was there, or an operator. */
+export const FEED_RUN_KINDS = ['scheduled', 'catchUp', 'manual'] as const
+export type FeedRunKind = (typeof FEED_RUN_KINDS)[number]
+
+export const FEED_RUN_STATES = ['due', 'looking', 'done', 'missing', 'failed'] as const
+export type FeedRunState = (typeof FEED_RUN_STATES)[number]
+
+/** `looking`: a worker is at the server. Between two looks it is `due` again. */
+export const FEED_RUN_LIFECYCLE = {
+  states: FEED_RUN_STATES,
+  initial: ['due'],
+  terminal: ['done', 'missing', 'failed'],
+  transitions: {
+    look: { from: ['due', 'looking'], to: 'looking' },
+    wait: { from: ['looking'], to: 'due' },
+    finish: { from: ['looking'], to: 'done' },
+    miss: { from: ['due', 'looking'], to: 'missing' },
+    fail: { from: ['due', 'looking'], to: 'failed' },
+  },
+} as const satisfies Lifecycle<FeedRunState>
+
+export const FEED_FILE_STATES = ['found', 'importing', 'held', 'imported', 'rejected', 'refused', 'repeated', 'superseded'] as const
+export type FeedFileState = (typeof FEED_FILE_STATES)[number]
+
+/**
+ * A file on a feed's server. `found`: seen, and perhaps not whole yet. `repeated`: the bytes of an earlier one, so nothing is done.
+ * `superseded`: a newer full file says it better. `refused`: it could not be taken in as a whole.
+ */
+export const FEED_FILE_LIFECYCLE = {
+  states: FEED_FILE_STATES,
+  initial: ['found'],
+  terminal: ['imported', 'rejected', 'refused', 'repeated', 'superseded'],
+  transitions: {
+    take: { from: ['found'], to: 'importing' },
+    hold: { from: ['importing'], to: 'held' },
+    approve: { from: ['held'], to: 'importing' },
+    finish: { from: ['importing', 'held'], to: 'imported' },
+    reject: { from: ['held', 'importing'], to: 'rejected' },
+    refuse: { from: ['found', 'importing', 'held'], to: 'refused' },
+    recognize: { from: ['found'], to: 'repeated' },
+    supersede: { from: ['found', 'held'], to: 'superseded' },
+  },
+} as const satisfies Lifecycle<FeedFileState>
+
+export const FEED_ALERT_STATES = ['raised', 'cleared'] as const
+export type FeedAlertState = (typeof FEED_ALERT_STATES)[number]
+
+export const FEED_ALERT_LIFECYCLE = {
+  states: FEED_ALERT_STATES,
+  initial: ['raised'],
+  terminal: ['cleared'],
+  transitions: { clear: { from: ['raised'], to: 'cleared' } },
+} as const satisfies Lifecycle<FeedAlertState>
+
+/** What people are alerted of (spec A7). */
+export const FEED_ALERT_KINDS = ['late', 'missing', 'repeated', 'outOfOrder', 'held', 'failed', 'hostKey', 'login', 'unreachable', 'acknowledgement'] as const
+export type FeedAlertKind = (typeof FEED_ALERT_KINDS)[number]
+
+export const WEBHOOK_STATES = ['waiting', 'sending', 'delivered', 'failed'] as const
+export type WebhookState = (typeof WEBHOOK_STATES)[number]
+
+/** Unlike a mail, an event may be told twice: its id says that it is the same one. */
+export const WEBHOOK_LIFECYCLE = {
+  states: WEBHOOK_STATES,
+  initial: ['waiting'],
+  terminal: ['delivered', 'failed'],
+  transitions: {
+    send: { from: ['waiting', 'sending'], to: 'sending' },
+    confirm: { from: ['sending'], to: 'delivered' },
+    retry: { from: ['sending'], to: 'waiting' },
+    giveUp: { from: ['sending'], to: 'failed' },
+  },
+} as const satisfies Lifecycle<WebhookState>
+
+/** What a person decides about somebody whom a file names (spec B4): a new address of somebody who was mailed, or somebody deactivated who is back. */
+export const IDENTITY_DECISION_KINDS = ['moved', 'deactivated'] as const
+export type IdentityDecisionKind = (typeof IDENTITY_DECISION_KINDS)[number]
+
+export const IDENTITY_DECISION_STATES = ['waiting', 'accepted', 'rejected', 'lapsed'] as const
+export type IdentityDecisionState = (typeof IDENTITY_DECISION_STATES)[number]
+
+/** `lapsed`: the file no longer says so, or the person was changed otherwise. */
+export const IDENTITY_DECISION_LIFECYCLE = {
+  states: IDENTITY_DECISION_STATES,
+  initial: ['waiting'],
+  terminal: ['accepted', 'rejected', 'lapsed'],
+  transitions: {
+    accept: { from: ['waiting'], to: 'accepted' },
+    reject: { from: ['waiting'], to: 'rejected' },
+    lapse: { from: ['waiting'], to: 'lapsed' },
+  },
+} as const satisfies Lifecycle<IdentityDecisionState>
+
 export const ACCOUNT_KINDS = ['employee', 'contact', 'service representative'] as const
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
 
@@ -140,6 +253,9 @@ export const DELIVERY_PURPOSES = [
   'passwordReset',
   'passwordChanged',
   'operatorSummary',
+  // Something is wrong with a feed, or right again, to the feed's people (spec A7).
+  'feedAlert',
+  'feedAllClear',
 ] as const
 export type DeliveryPurpose = (typeof DELIVERY_PURPOSES)[number]
 

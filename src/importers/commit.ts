@@ -1,14 +1,16 @@
 import type { Transaction } from '../entities/database.ts'
+import type { ChunkKind } from '../entities/states.ts'
 import { linkCustomers, speaksOfCustomers } from './customerLinks.ts'
 import { registeredSince } from './personalDetails.ts'
-import { furtherTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
+import { furtherTable, leavingTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
 
 /** Rows that are committed together. Large enough that a transaction costs little, small enough to share and to resume. */
 export const CHUNK_ROWS = 20_000
 
-export type Chunk = { number: number; first: number; last: number }
+/** `first` and `last` are rows of the file; of people who leave, their numbers in the list of these. */
+export type Chunk = { number: number; kind: ChunkKind; first: number; last: number }
 
-/** Splits the plan into chunks for any workers to take. A repetition changes nothing. */
+/** Splits the plan into chunks for any workers to take, those who leave behind the rows. A repetition changes nothing. */
 export async function splitIntoChunks(tx: Transaction, importId: string, chunkRows = CHUNK_ROWS): Promise<Chunk[]> {
   await tx.run(
     `insert into import_chunks (import_id, number, organization_id, first_row, last_row, state)
@@ -17,12 +19,28 @@ export async function splitIntoChunks(tx: Transaction, importId: string, chunkRo
      on conflict do nothing`,
     [importId, tx.organizationId, chunkRows],
   )
+  if (await hasLeaving(tx, importId)) {
+    await tx.run(
+      `insert into import_chunks (import_id, number, organization_id, kind, first_row, last_row, state)
+       select $1, taken.chunks + chunk, $2, 'leaving', min(number), max(number), 'pending'
+       from (select number, (number - 1) / $3 as chunk from ${leavingTable(importId)}) numbered, (select count(*)::int as chunks from import_chunks where import_id = $1 and kind = 'rows') taken
+       group by taken.chunks, chunk
+       on conflict do nothing`,
+      [importId, tx.organizationId, chunkRows],
+    )
+  }
   return pendingChunks(tx, importId)
+}
+
+/** Whether an import's plan has a list of people who leave: a feed's has. */
+export async function hasLeaving(tx: Transaction, importId: string): Promise<boolean> {
+  const [row] = await tx.query<{ there: boolean }>('select to_regclass($1) is not null as there', [leavingTable(importId)])
+  return row!.there
 }
 
 /** The chunks that nobody has done yet, in order. */
 export async function pendingChunks(tx: Transaction, importId: string): Promise<Chunk[]> {
-  return tx.query<Chunk>(`select number, first_row as first, last_row as last from import_chunks where import_id = $1 and state = 'pending' order by number`, [importId])
+  return tx.query<Chunk>(`select number, kind, first_row as first, last_row as last from import_chunks where import_id = $1 and state = 'pending' order by number`, [importId])
 }
 
 /**
@@ -31,7 +49,7 @@ export async function pendingChunks(tx: Transaction, importId: string): Promise<
  */
 export async function takeChunk(tx: Transaction, importId: string, number: number): Promise<Chunk | null> {
   const [chunk] = await tx.query<Chunk>(
-    `select number, first_row as first, last_row as last from import_chunks where import_id = $1 and number = $2 and state = 'pending' for update skip locked`,
+    `select number, kind, first_row as first, last_row as last from import_chunks where import_id = $1 and number = $2 and state = 'pending' for update skip locked`,
     [importId, number],
   )
   return chunk ?? null
@@ -154,16 +172,19 @@ async function namesTaken(tx: Transaction, importId: string, chunk: Chunk): Prom
   return taken.map(({ row }) => row)
 }
 
-/** Writes the contacts that the plan says for a chunk (spec C, first step of commit). */
-export async function commitContacts(tx: Transaction, importId: string, chunk: Chunk, staged: ReadonlySet<StagedColumn>): Promise<void> {
+/**
+ * Writes the contacts that the plan says for a chunk (spec C, first step of commit).
+ * @param feedId the feed that brings the file, whose own new people are; null where a person did
+ */
+export async function commitContacts(tx: Transaction, importId: string, chunk: Chunk, staged: ReadonlySet<StagedColumn>, feedId: string | null): Promise<void> {
   const bounds = [chunk.first, chunk.last]
   const columns = (['external_id', 'first_name', 'last_name', 'email', 'email_key', 'phone', 'attributes'] as const).filter((column) => staged.has(column))
   await tx.run(
-    `insert into contacts (id, organization_id, created_by_import, ${columns.join(', ')})
-     select p.contact_id, ${tx.organizationId}, ${importId}, ${columns.map((column) => `r.${column}`).join(', ')}
+    `insert into contacts (id, organization_id, created_by_import, feed_id, ${columns.join(', ')})
+     select p.contact_id, ${tx.organizationId}, ${importId}, $3::bigint, ${columns.map((column) => `r.${column}`).join(', ')}
      from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
      where p.row between $1 and $2 and r.row between $1 and $2 and p.fate = 'create' order by p.row`,
-    bounds,
+    [...bounds, feedId],
   )
   const cleared = (column: string): string => (staged.has('clears') && column !== 'first_name' && column !== 'last_name' ? `case when '${column === 'email_key' ? 'email' : column}' = any (r.clears) then null else coalesce(r.${column}, c.${column}) end` : `coalesce(r.${column}, c.${column})`)
   const sets = columns.map((column) => (column === 'attributes' ? "attributes = coalesce(c.attributes, '{}') || coalesce(r.attributes, '{}')" : `${column} = ${cleared(column)}`))

@@ -3,28 +3,51 @@ import type { ByteSource } from './source.ts'
 
 /** Bytes of one piece: small enough to hold a few, large enough that a file is few rows. */
 const PIECE_BYTES = 4 * 1024 * 1024
+/** Room that is made for the beginning of a file. */
+const FIRST_BYTES = 64 * 1024
+
+/** Stores a piece; the bytes are the writer's again once it has resolved. */
+type PutPiece = (number: number, bytes: Buffer) => Promise<void>
 
 /** Writes a file's bytes as pieces of PIECE_BYTES. `write` takes parts of any size in order; `end` writes what is left. */
 export function pieceWriter(tx: Transaction, importId: string): { write(part: Buffer): Promise<void>; end(): Promise<void> } {
+  return gatherPieces((number, bytes) => putPiece(tx, importId, number, bytes))
+}
+
+/** Writes one piece of a file. */
+export async function putPiece(tx: Transaction, importId: string, number: number, bytes: Buffer): Promise<void> {
+  await tx.run('insert into file_pieces (import_id, number, organization_id, bytes) values ($1, $2, $3, $4)', [importId, number, tx.organizationId, bytes])
+}
+
+/** Gathers parts of any size into pieces of PIECE_BYTES, as `storedFile` finds them. Holds one piece, however many parts it comes in. */
+export function gatherPieces(put: PutPiece): { write(part: Buffer): Promise<void>; end(): Promise<void> } {
   let number = 0
-  let waiting: Buffer[] = []
-  let size = 0
-  const put = async (bytes: Buffer): Promise<void> => {
-    await tx.run('insert into file_pieces (import_id, number, organization_id, bytes) values ($1, $2, $3, $4)', [importId, number++, tx.organizationId, bytes])
+  // Grows with the file: most are far smaller than a piece, and many may come at once.
+  let piece = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  let filled = 0
+  const makeRoom = (bytes: number): void => {
+    if (filled + bytes <= piece.length || piece.length === PIECE_BYTES) return
+    let size = piece.length
+    while (size < filled + bytes && size < PIECE_BYTES) size *= 4
+    const larger = Buffer.allocUnsafeSlow(Math.min(size, PIECE_BYTES))
+    piece.copy(larger, 0, 0, filled)
+    piece = larger
   }
   return {
     async write(part) {
-      waiting.push(part)
-      size += part.length
-      if (size < PIECE_BYTES) return
-      const whole = Buffer.concat(waiting)
-      let at = 0
-      for (; whole.length - at >= PIECE_BYTES; at += PIECE_BYTES) await put(whole.subarray(at, at + PIECE_BYTES))
-      waiting = [whole.subarray(at)]
-      size = whole.length - at
+      for (let at = 0; at < part.length; ) {
+        makeRoom(part.length - at)
+        const copied = part.copy(piece, filled, at)
+        at += copied
+        filled += copied
+        if (filled < PIECE_BYTES) continue
+        await put(number++, piece)
+        filled = 0
+      }
     },
     async end() {
-      if (size > 0) await put(Buffer.concat(waiting))
+      if (filled > 0) await put(number, piece.subarray(0, filled))
+      filled = 0
     },
   }
 }

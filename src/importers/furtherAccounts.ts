@@ -83,8 +83,8 @@ export async function settleFurther(tx: Transaction, importId: string): Promise<
   await tx.run(
     `update ${plan} p set contact_id = f.contact_id, contact_version = null, by_id = f.by_id, reactivate = f.reactivate and not said.otherwise,
        fate = case when said.otherwise or f.fate = 'rejected' then 'rejected' when f.fate = 'held' then 'held' else 'unchanged' end,
-       problem = case when said.otherwise then null when f.fate = 'rejected' then 'duplicate.first_row' when f.fate = 'held' or f.problem = 'identity.deactivated_skipped' then f.problem end,
-       detail = case when said.otherwise then null when f.fate = 'rejected' then jsonb_build_object('firstRow', x.first_row) when f.fate = 'held' then f.detail end
+       problem = case when said.otherwise then null when f.fate = 'rejected' then 'duplicate.first_row' when f.fate = 'held' or f.problem in ('identity.deactivated_skipped', 'identity.move_declined') then f.problem end,
+       detail = case when said.otherwise then null when f.fate = 'rejected' then jsonb_build_object('firstRow', x.first_row) when f.fate = 'held' or f.problem = 'identity.move_declined' then f.detail end
      from ${furtherTable(importId)} x join ${plan} f on f.row = x.first_row
      cross join lateral (select exists (select from import_issues i where i.import_id = $1 and i.row = x.row and i.code = 'duplicate.contradiction') as otherwise) said
      where p.row = x.row`,

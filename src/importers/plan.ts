@@ -103,8 +103,11 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
   const newMail = byId && byMail ? 'c.id is not null and c.email_key is not null and r.email_key is not null and c.email_key <> r.email_key' : 'false'
   const wasMailed = byId ? `exists (select from users u join deliveries d on d.user_id = u.id where u.contact_id = c.id and d.state in ('sending', 'sent', 'unknown', 'bounced'))` : 'false'
   const inactive = `${t('state')} = 'inactive'`
-  const whenInactive = { reactivate: "'update'", skip: "'unchanged'", ask: "'held'" }[settings.matching.deactivated]
-  const inactiveProblem = { reactivate: 'identity.reactivated', skip: 'identity.deactivated_skipped', ask: 'identity.deactivated' }[settings.matching.deactivated]
+  const declined = byId && byMail ? `exists (select from identity_decisions i where i.contact_id = c.id and i.kind = 'moved' and i.state = 'rejected' and lower(i.given ->> 'email') = r.email_key)` : 'false'
+  // Decided about as the person still stands; whoever was changed since is asked about anew.
+  const keptAway = `exists (select from identity_decisions i where i.contact_id = (${t('id')})::bigint and i.kind = 'deactivated' and i.state = 'rejected' and i.decided_at >= ${t('updated_at')})`
+  const whenInactive = { reactivate: "'update'", skip: "'unchanged'", ask: `case when ${keptAway} then 'unchanged' else 'held' end` }[settings.matching.deactivated]
+  const inactiveProblem = { reactivate: "'identity.reactivated'", skip: "'identity.deactivated_skipped'", ask: `case when ${keptAway} then 'identity.deactivated_skipped' else 'identity.deactivated' end` }[settings.matching.deactivated]
   const changed = changes(staged, t).join(' or ') || 'false'
 
   return `
@@ -118,7 +121,7 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
           when r.verdict = 'r' or d.row is not null or ${mailOfAnother} or ${idOfAnother} then 'rejected'
           when ${t('id')} is null then 'create'
           when ${inactive} then ${whenInactive}
-          when ${newMail} and ${wasMailed} then 'held'
+          when ${newMail} and ${wasMailed} then case when ${declined} then 'unchanged' else 'held' end
           when ${changed} then 'update'
           else 'unchanged'
         end as fate,
@@ -127,8 +130,8 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
           when d.row is not null then 'duplicate.in_file'
           when ${mailOfAnother} then 'duplicate.email'
           when ${idOfAnother} then 'identity.conflict'
-          when ${inactive} then '${inactiveProblem}'
-          when ${newMail} and ${wasMailed} then 'identity.moved'
+          when ${inactive} then ${inactiveProblem}
+          when ${newMail} and ${wasMailed} then case when ${declined} then 'identity.move_declined' else 'identity.moved' end
         end as problem,
         case
           when r.verdict <> 'o' then null
@@ -165,10 +168,10 @@ async function tellProblems(tx: Transaction, importId: string): Promise<void> {
   await tx.run(
     `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
      select $1, $2, p.row, case when p.problem = 'duplicate.in_file' then p.detail ->> 'field' when p.problem in ('duplicate.first_row', 'identity.reactivated', 'identity.deactivated', 'identity.deactivated_skipped') then null else 'Email' end,
-       case when p.problem in ('duplicate.email', 'identity.conflict', 'identity.moved') or p.detail ->> 'field' = 'Email' then 'email'
+       case when p.problem in ('duplicate.email', 'identity.conflict', 'identity.moved', 'identity.move_declined') or p.detail ->> 'field' = 'Email' then 'email'
             when p.detail ->> 'field' = 'External ID' then 'externalId' end,
        p.problem, case when p.problem = any ($3) then 'warning' else 'error' end,
-       case when p.detail ->> 'field' = 'External ID' then r.external_id when p.problem in ('duplicate.email', 'identity.conflict', 'identity.moved', 'duplicate.in_file') then r.email end, p.detail
+       case when p.detail ->> 'field' = 'External ID' then r.external_id when p.problem in ('duplicate.email', 'identity.conflict', 'identity.moved', 'identity.move_declined', 'duplicate.in_file') then r.email end, p.detail
      from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
      where p.problem is not null`,
     [tx.organizationId, importId, warnings],

@@ -5,11 +5,12 @@ import { readOrganization } from '../organizations/organizations.ts'
 import { matchHeaders, type MatchedColumn } from '../rules/columns.ts'
 import { FileRefused } from '../rules/refusal.ts'
 import { storedFile } from './filePieces.ts'
+import { mayKnowRows, rememberRows, type RowMemory } from './knownRows.ts'
 import { openSource, type OpenedSource } from './openSource.ts'
 import { mappingFor, saveMapping, type ImportOptions } from './receive.ts'
 import { IssueWriter } from './rowIssues.ts'
 import type { Cell, SourceRow } from './source.ts'
-import { furtherTable, planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
+import { furtherTable, leavingTable, planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
 import { isExampleRow } from './template/identity.ts'
 import { RowValidator } from './validateRow.ts'
 
@@ -50,6 +51,14 @@ async function renewStaging(tx: Transaction, { id, attempts }: StagingImport, ro
 /** Gives an import back that this worker leaves for no fault of the file: another may begin at once, and the attempt does not count. */
 export async function giveStagingBack(tx: Transaction, { id, attempts }: StagingImport): Promise<void> {
   await tx.run(`update imports set lease_until = now(), attempts = attempts - 1 where ${STILL_OURS}`, [id, attempts])
+}
+
+/** Has an import that is staged staged anew, with every row of its file (knownRows.ts). That attempt does not count. */
+export async function stageWhole(tx: Transaction, importId: string): Promise<void> {
+  await tx.run(
+    `update imports set options = options || '{"readWhole": true}', staged_at = null, attempts = attempts - 1, lease_until = now() where id = $1 and state = 'staging' and staged_at is not null`,
+    [importId],
+  )
 }
 
 /**
@@ -98,17 +107,20 @@ export async function stageRows(database: Database, organizationId: string, stag
       { columns, mapping, settings: organization.settings, catalog, timeZone: organization.timeZone, now: Temporal.Instant.fromEpochMilliseconds((await database.now()).getTime()), headerFields: header.cells.length },
       (issue) => issues.add(issue),
     )
+    const reading = { header: header.cells.map(headerText), columns, mapping, settings: organization.settings, catalog, options: staging.options }
+    const memory = mayKnowRows(reading) ? await database.tenant(organizationId, (tx) => rememberRows(tx, staging.id, reading)) : null
     const isExample = source.identity ? (row: SourceRow) => isExampleRow(row.cells, columns) : () => false
     await database.tenant(organizationId, async (tx) => {
       const table = await createRowsTable(tx, staging)
-      const { staged, hidden } = await copyRows(database, tx, staging, table, validator, rowsBehind(rest, batches), isExample, issues, signal)
+      const { staged, hidden } = await copyRows(database, tx, staging, table, validator, rowsBehind(rest, batches), isExample, memory, issues, signal)
       if (staged === 0) throw new FileRefused('file.empty', { what: 'a header and no rows' })
       // Before the rows are settled: a worker that died between the two would leave rejected rows without their problems.
       await issues.flush()
       await tx.run(`create unique index on ${table} (row)`)
       await tx.run(`analyze ${table}`)
-      const described = `source = source || jsonb_build_object('hiddenRows', $4::int)`
-      const settled = await tx.run(`update imports set rows_staged = $3, staged_at = now(), ${described} where ${STILL_OURS}`, [staging.id, staging.attempts, staged, hidden])
+      await memory?.keep(tx, staging.options.feed!.feedId, staging.id)
+      const described = { hiddenRows: hidden, ...(memory && { knownRows: memory.known, lastKnownRow: memory.lastRow }) }
+      const settled = await tx.run(`update imports set rows_staged = $3, staged_at = now(), source = source || $4 where ${STILL_OURS}`, [staging.id, staging.attempts, staged, JSON.stringify(described)])
       if (settled === 0) throw new StagingTakenAway(staging.id)
       // Not before: a file that is refused saves nothing.
       if (staging.options.saveMapping !== null) await saveMapping(tx, staging.options.saveMapping, columns, mapping)
@@ -120,9 +132,12 @@ export async function stageRows(database: Database, organizationId: string, stag
   }
 }
 
+/** Everything that an import keeps while it is under way. */
+const stagingTables = (importId: string): string[] => [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`, furtherTable(importId), leavingTable(importId)]
+
 /** Removes what staging left; harmless where there is nothing. */
 export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  await tx.run(`drop table if exists ${rowsTable(importId)}, ${planTable(importId)}, ${planTable(importId)}_users, ${planTable(importId)}_held, ${furtherTable(importId)}`)
+  await tx.run(`drop table if exists ${stagingTables(importId).join(', ')}`)
 }
 
 /**
@@ -130,7 +145,7 @@ export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string
  * What is left so is found by the sweep.
  */
 export async function dropIdleStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
-  const tables = [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`, furtherTable(importId)]
+  const tables = stagingTables(importId)
   await tx.run(`do $$
     declare name text;
     begin
@@ -177,6 +192,7 @@ async function copyRows(
   validator: RowValidator,
   batches: AsyncIterable<SourceRow[]>,
   isExample: (row: SourceRow) => boolean,
+  memory: RowMemory | null,
   issues: IssueWriter,
   signal: AbortSignal,
 ): Promise<{ staged: number; hidden: number }> {
@@ -201,6 +217,7 @@ async function copyRows(
     for await (const rows of batches) {
       signal.throwIfAborted()
       for (const row of rows) {
+        if (memory?.passesOver(row)) continue
         text += validator.validate(isExample(row) ? { ...row, cells: [] } : row) + '\n'
         if (row.hidden) hidden++
         if (text.length >= COPY_BATCH) await send()

@@ -96,6 +96,9 @@ export function planTable(importId: string): string {
 /** The rows that make a further account of a person of an earlier row. */
 export const furtherTable = (importId: string): string => `${planTable(importId)}_further`
 
+/** The people whom a full file no longer names: number, contact_id, version, and what became of each (outcome). */
+export const leavingTable = (importId: string): string => `${planTable(importId)}_leaving`
+
 /** A value as COPY's text format wants it (PostgreSQL, COPY, "Text Format"). */
 export function copyText(value: string | null): string {
   if (value === null) return '\\N'

@@ -21,6 +21,8 @@ export type DeliverParts = {
   publicUrl: string
   /** Makes the mails that tell operators how an import ended; without it such mails wait for a worker that has it. */
   operatorSummary?: Composer<'operatorSummary'>
+  /** Make the mails that tell a feed's people what is wrong with it and that it is over; as above. */
+  feedAlerts?: Pick<Composers, 'feedAlert' | 'feedAllClear'>
   /** The worker's name. */
   worker: string
   log: SendLog
@@ -48,7 +50,7 @@ export type DeliverParts = {
  * when to run it again. Harmless to run twice, or in several processes at once.
  */
 export function deliverer(parts: DeliverParts): (organizationId: string, signal: AbortSignal) => Promise<SendReport> {
-  const { publicUrl, operatorSummary, random = randomBytes, hashLanes = availableParallelism(), hashCost = HASH_COST } = parts
+  const { publicUrl, operatorSummary, feedAlerts, random = randomBytes, hashLanes = availableParallelism(), hashCost = HASH_COST } = parts
   const compose = { publicUrl, random, hashLanes, hashCost }
   const credentials = credentialsMail(compose)
   const composers: Composers = {
@@ -60,6 +62,7 @@ export function deliverer(parts: DeliverParts): (organizationId: string, signal:
     passwordReset: passwordResetMail(compose),
     passwordChanged: passwordChangedMail(compose),
     ...(operatorSummary && { operatorSummary }),
+    ...feedAlerts,
   }
   const send = {
     database: parts.database,

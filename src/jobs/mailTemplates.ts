@@ -101,7 +101,7 @@ function sampleVariables<P extends DeliveryPurpose>(purpose: P, facts: Facts, pu
   const show = instants()
   const after = (minutes: number): string => show(new Date(now.getTime() + minutes * 60_000), organization.language, organization.timeZone)
   const examples: object = exampleVariables(purpose)
-  if (purpose === 'operatorSummary') return { ...examples, organization: organization.name } as PurposeVariables[P]
+  if (purpose === 'operatorSummary' || purpose === 'feedAlert' || purpose === 'feedAllClear') return { ...examples, organization: organization.name } as PurposeVariables[P]
   const secrets = {
     ...(purpose === 'invitation' && { link: `${publicUrl}/invitations/${EXAMPLE_TOKEN}`, expiresAt: after(invitation.lifetimeDays * 1440) }),
     ...(purpose === 'passwordReset' && { link: `${publicUrl}/reset/${EXAMPLE_TOKEN}`, expiresAt: after(RESET_MINUTES) }),

@@ -32,7 +32,7 @@ async function compose(database: Database, publicUrl: string, claimed: Claimed):
       failureHint: failure?.hint ?? '',
       cancelled: report.state === 'cancelled',
       awaitingDecision: report.state === 'held',
-      nothingChanged: totals.created + totals.updated + deliveries.owed === 0,
+      nothingChanged: totals.created + totals.updated + deliveries.owed + report.deactivated === 0,
       hasTotals: report.state !== 'failed',
       read: number(totals.read),
       created: number(totals.created),

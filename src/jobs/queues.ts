@@ -1,26 +1,32 @@
 import { createPostgresBackend, DelayedError, Queue, runMigrations, Worker, type Job } from 'bullmq'
 import { Redis } from 'ioredis'
 import { Client, Pool } from 'pg'
-import type { Outcome } from './outcome.ts'
+import { troubleOf } from '../entities/databaseTrouble.ts'
+import { PatientClient, watchConnections } from '../entities/watchConnections.ts'
+import { assertIds, jobId } from './jobIds.ts'
+import { snooze, type Outcome } from './outcome.ts'
 
 /** The kinds of job and what each carries: ids only, never a secret or anything personal (faults.md I5). */
 export type Payloads = {
   stage: { organizationId: string; importId: string }
   commit: { organizationId: string; importId: string; chunk: number }
   deliver: { organizationId: string }
+  feeds: { organizationId: string; feedId: string }
+  webhooks: { organizationId: string }
   sweep: Record<string, never>
 }
 export type JobName = keyof Payloads
-export const JOB_NAMES = ['stage', 'commit', 'deliver', 'sweep'] as const satisfies JobName[]
+export const JOB_NAMES = ['stage', 'commit', 'deliver', 'feeds', 'webhooks', 'sweep'] as const satisfies JobName[]
 
 export type Handler<Name extends JobName> = (payload: Payloads[Name], signal: AbortSignal) => Promise<Outcome>
 export type Handlers = { [Name in JobName]: Handler<Name> }
 
 /**
  * Jobs of a kind that one worker process does at once. Commits use the database's cores; the rest share one event loop. Turns of sending
- * mostly wait for the mail server, and hold no connection meanwhile (turnSessions.ts).
+ * mostly wait for the mail server, and hold no connection meanwhile (turnSessions.ts); feeds wait for the servers of others, of which one that is
+ * silent must not keep the rest waiting.
  */
-export const CONCURRENCY: Record<JobName, number> = { stage: 2, commit: 2, deliver: 16, sweep: 1 }
+export const CONCURRENCY: Record<JobName, number> = { stage: 2, commit: 2, deliver: 16, feeds: 24, webhooks: 4, sweep: 1 }
 
 export type QueueSettings = {
   /** The queue lives here unless Redis is given. */
@@ -52,8 +58,22 @@ const PREFIX = 'muster'
 /** A job that failed is tried again with growing pauses; after that the sweep decides. Nothing is kept: ids must come free again. */
 const JOB_OPTIONS = { attempts: 5, backoff: { type: 'exponential', delay: 1_000 }, removeOnComplete: true, removeOnFail: true } as const
 
-/** A job whose worker has died is found out soon enough that it is done again within a minute; until then its id is taken. */
-const WORKER_OPTIONS = { lockDuration: 20_000, stalledInterval: 10_000 } as const
+/** The longest that a worker waits to be woken, in seconds: as a connection is cut, the word that a job is there may be lost with it. */
+const LONGEST_WAIT = 2
+
+/**
+ * A job whose worker has died is found out soon enough that it is done again within a minute; until then its id is taken. A worker that
+ * lost its connection asks again after a second: unasked, BullMQ would let a quarter of a minute go by. It is not run before it is ready:
+ * one that could not begin would ask again and again without a pause, and nothing else in its process would have a turn.
+ */
+const WORKER_OPTIONS = { lockDuration: 20_000, stalledInterval: 10_000, runRetryDelay: 1_000, drainDelay: LONGEST_WAIT, autorun: false } as const
+
+class JobWorker extends Worker {
+  /** After an error BullMQ waits for as long as it may, which on PostgreSQL is an hour: what was not announced, or comes due, is not to wait for that. */
+  override get maximumBlockTimeout(): number {
+    return LONGEST_WAIT
+  }
+}
 
 /** Brings the queue's own tables to this version; harmless to repeat. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
@@ -88,28 +108,22 @@ export async function checkRedis(redisUrl: string): Promise<void> {
   }
 }
 
-/** Payloads lie in the queue in clear, and are shown: whatever the types were made to let through, nothing but ids gets there. */
-function assertIds(payload: object): void {
-  for (const [name, value] of Object.entries(payload)) {
-    if (!(typeof value === 'string' ? /^\d{1,18}$/.test(value) : Number.isSafeInteger(value) && value >= 0)) throw new TypeError(`a job carries ids only; ${name} is none`)
-  }
-}
-
-/** The same job is not queued twice while it waits. Ids hold no colon and are never digits alone. */
-function jobId<Name extends JobName>(name: Name, payload: Payloads[Name]): string {
-  return [name, ...Object.values(payload)].join('-')
-}
-
 /** Opens the queue, in Redis where one is named, else in PostgreSQL. Connects as it is used; what goes wrong is told to `onError`. */
 export function openQueues(settings: QueueSettings): Queues {
-  const open = settings.redisUrl === null ? onPostgres(settings.databaseUrl) : onRedis(settings.redisUrl)
+  const open = settings.redisUrl === null ? onPostgres(settings.databaseUrl, settings.onError) : onRedis(settings.redisUrl)
   const queues = new Map<JobName, Queue>()
   const queue = (name: JobName): Queue => {
     let found = queues.get(name)
     if (!found) {
-      found = open.queue(name)
-      found.on('error', settings.onError)
-      queues.set(name, found)
+      const made = open.queue(name)
+      made.on('error', settings.onError)
+      queues.set(name, made)
+      // One that could not begin says so for good, however well the server is by then: the next who asks gets another.
+      made.waitUntilReady().catch(() => {
+        queues.delete(name)
+        return made.close().catch(() => undefined)
+      })
+      found = made
     }
     return found
   }
@@ -143,7 +157,7 @@ export function openQueues(settings: QueueSettings): Queues {
       const underWay = new Set<Promise<unknown>>()
       const workers = JOB_NAMES.map((name) => {
         const worker = open.worker(name, (job, token, signal) => {
-          const work = doJob(handlers, name, job, token, signal)
+          const work = doJob(handlers, name, job, token, signal, onFailure)
           underWay.add(work)
           const forget = (): void => void underWay.delete(work)
           work.then(forget, forget)
@@ -153,7 +167,13 @@ export function openQueues(settings: QueueSettings): Queues {
         worker.on('failed', (_job, error) => onFailure(name, error))
         return worker
       })
-      await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+      try {
+        await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+      } catch (error) {
+        void Promise.allSettled(workers.map((worker) => worker.close(true)))
+        throw error
+      }
+      for (const worker of workers) worker.run().catch(settings.onError)
       return {
         async close() {
           const closed = Promise.all(workers.map((worker) => worker.close()))
@@ -198,9 +218,17 @@ class QueueSilent extends Error {
   }
 }
 
-async function doJob(handlers: Handlers, name: JobName, job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<string> {
+/** How long a job waits whose database has no room on its disk, in milliseconds: to try again and again would fill again what was just made free. */
+const NO_ROOM_MS = 15_000
+
+async function doJob(handlers: Handlers, name: JobName, job: Job, token: string | undefined, signal: AbortSignal | undefined, onFailure: (name: JobName, error: Error) => void): Promise<string> {
   const handler = handlers[name] as Handler<JobName>
-  const outcome = await handler(job.data as Payloads[JobName], signal ?? new AbortController().signal)
+  const outcome = await handler(job.data as Payloads[JobName], signal ?? new AbortController().signal).catch((error: Error) => {
+    // The next tick of the sweep comes by itself.
+    if (name === 'sweep' || troubleOf(error) !== 'full') throw error
+    onFailure(name, error)
+    return snooze(NO_ROOM_MS)
+  })
   if (outcome.kind !== 'snooze') return outcome.kind === 'cancel' ? `cancelled: ${outcome.reason}` : 'done'
   await job.moveToDelayed(Date.now() + outcome.milliseconds, token)
   throw new DelayedError()
@@ -219,23 +247,30 @@ type Backend = {
 const CONNECTIONS = JOB_NAMES.length + 3
 
 /** All kinds share one pool, so that many processes fit on one server; the hot path has its own. */
-function onPostgres(databaseUrl: string): Backend {
-  const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS, application_name: 'muster queue', options: `-c search_path=${SCHEMA}`, keepAlive: true })
-  // A connection that breaks is replaced; unheard, its error would end the process.
-  pool.on('error', () => undefined)
+function onPostgres(databaseUrl: string, onError: (error: Error) => void): Backend {
+  const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS, application_name: 'muster queue', options: `-c search_path=${SCHEMA}`, Client: PatientClient })
+  watchConnections(pool, databaseUrl)
   pool.on('connect', (client) => client.on('error', () => undefined))
+  /** Each queue would hear the pool's errors for good. They are told once: a connection that breaks is replaced; unheard, its error would end the process. */
+  const unheard = <T>(made: T): T => {
+    pool.removeAllListeners('error').on('error', onError)
+    return made
+  }
   return {
-    queue: (name) => new Queue(name, { connection: pool, prefix: PREFIX }, createPostgresBackend as never),
-    worker: (name, processor) => new Worker(name, processor, { ...WORKER_OPTIONS, connection: pool, prefix: PREFIX, concurrency: CONCURRENCY[name] }, createPostgresBackend as never),
+    queue: (name) => unheard(new Queue(name, { connection: pool, prefix: PREFIX }, createPostgresBackend as never)),
+    worker: (name, processor) => unheard(new JobWorker(name, processor, { ...WORKER_OPTIONS, connection: pool, prefix: PREFIX, concurrency: CONCURRENCY[name] }, createPostgresBackend as never)),
     reachable: () => true,
     close: () => pool.end(),
   }
 }
 
+/** A connection that owes an answer for longer, in milliseconds, is half open, and made anew. Workers are let wait on purpose, for LONGEST_WAIT. */
+const REDIS_SILENCE = { socketTimeout: 5_000, keepAlive: 10_000 } as const
+
 function onRedis(redisUrl: string): Backend {
   // Null: a worker waits for a Redis that is away instead of giving up.
-  const waiting = new Redis(redisUrl, { maxRetriesPerRequest: null })
-  const asking = new Redis(redisUrl, { maxRetriesPerRequest: 3 })
+  const waiting = new Redis(redisUrl, { maxRetriesPerRequest: null, ...REDIS_SILENCE })
+  const asking = new Redis(redisUrl, { maxRetriesPerRequest: 3, ...REDIS_SILENCE })
   const connections = new Set([waiting, asking])
   for (const redis of connections) redis.on('error', () => undefined)
   // Each worker makes itself another one to wait on. One that is just reconnecting when its worker is closed would stay.
@@ -243,11 +278,17 @@ function onRedis(redisUrl: string): Backend {
   waiting.duplicate = (...overrides) => {
     const made = duplicate(...overrides)
     connections.add(made)
+    // Between two attempts to connect ioredis has nothing to end and tells nobody that it did, for which a worker that is closed waits for good.
+    const disconnect = made.disconnect.bind(made)
+    made.disconnect = (reconnect) => {
+      if (made.status === 'reconnecting' && !reconnect) made.connect().catch(() => undefined)
+      disconnect(reconnect)
+    }
     return made
   }
   return {
     queue: (name) => new Queue(name, { connection: asking, prefix: PREFIX }),
-    worker: (name, processor) => new Worker(name, processor, { ...WORKER_OPTIONS, connection: waiting, prefix: PREFIX, concurrency: CONCURRENCY[name] }),
+    worker: (name, processor) => new JobWorker(name, processor, { ...WORKER_OPTIONS, connection: waiting, prefix: PREFIX, concurrency: CONCURRENCY[name] }),
     reachable: () => ['wait', 'connecting', 'connect', 'ready'].includes(asking.status),
     close() {
       for (const redis of connections) redis.disconnect()

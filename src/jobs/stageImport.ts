@@ -2,11 +2,13 @@ import { planUsers } from '../accounts/planUsers.ts'
 import { reserveSeats } from '../accounts/reserveSeats.ts'
 import { owedPurpose, planHeld } from '../deliveries/owe.ts'
 import type { Database, Transaction } from '../entities/database.ts'
+import { troubleOf } from '../entities/databaseTrouble.ts'
 import { splitIntoChunks } from '../importers/commit.ts'
+import { assertNobodyTwice, ReadWhole, readPassedOver } from '../importers/knownRows.ts'
 import { planContacts } from '../importers/plan.ts'
 import type { ImportOptions } from '../importers/receive.ts'
 import { tellSendersHeaders } from '../importers/rowIssues.ts'
-import { beginStaging, giveStagingBack, stageRows, StagingTakenAway, type StagingImport } from '../importers/stage.ts'
+import { beginStaging, giveStagingBack, stageRows, stageWhole, StagingTakenAway, type StagingImport } from '../importers/stage.ts'
 import { COLUMN_OF_FIELD, type StagedColumn } from '../importers/stagedRow.ts'
 import { loadCatalog } from '../organizations/catalog.ts'
 import { readOrganization } from '../organizations/organizations.ts'
@@ -14,7 +16,9 @@ import type { IssueCode } from '../rules/catalog.ts'
 import type { MatchedColumn } from '../rules/columns.ts'
 import { FileRefused } from '../rules/refusal.ts'
 import type { Failpoint } from './failpoint.ts'
-import { failImport } from './finishImport.ts'
+import { failImport, finishImport } from './finishImport.ts'
+import { onceItAnswers } from './giveBack.ts'
+import { holdIfJudged, judgeImport } from './holdImport.ts'
 import { importTables } from './importTables.ts'
 import { cancel, done, snooze, type Outcome } from './outcome.ts'
 import type { Queues } from './queues.ts'
@@ -53,13 +57,23 @@ export async function stageImport(parts: ImportParts, payload: { organizationId:
     if (planned === 'wait') return snooze(TURN_MS)
     await parts.failpoint('import.planned')
     for (const chunk of planned) await queues.wake('commit', { organizationId, importId, chunk })
+    if (planned.length === 0 && staging.options.feed) {
+      // A file in which nothing is new has nothing to be committed.
+      await database.tenant(organizationId, (tx) => finishImport(tx, importId))
+      // Where it is held, people are told.
+      await queues.wake('deliver', { organizationId })
+    }
     return done
   } catch (error) {
     if (error instanceof StagingTakenAway) return cancel('taken away')
+    if (error instanceof ReadWhole) {
+      await database.tenant(organizationId, (tx) => stageWhole(tx, importId))
+      return snooze(0)
+    }
     if (!(error instanceof FileRefused)) {
-      // A worker that is told to end leaves the import for no fault of the file.
+      // A worker that is told to end, and a database in trouble, leave the import for no fault of the file.
       const ours = staging
-      if (ours && signal.aborted) await database.tenant(organizationId, (tx) => giveStagingBack(tx, ours)).catch(() => undefined)
+      if (ours && (signal.aborted || troubleOf(error))) await onceItAnswers(() => database.tenant(organizationId, (tx) => giveStagingBack(tx, ours)), signal)
       // The next try is the queue's or the sweep's; it need not wait for the lease.
       await database.tenant(organizationId, (tx) => tx.run(`update imports set lease_until = now() where id = $1 and state = 'staging'`, [importId])).catch(() => undefined)
       throw error
@@ -72,7 +86,7 @@ export async function stageImport(parts: ImportParts, payload: { organizationId:
 
 /**
  * Plans a staged import. Imports of an organization that go straight on take turns: a plan made while another one is committed would be stale.
- * @returns the chunks to commit, none for a preview; or `wait`
+ * @returns the chunks to commit, none for a preview or where the file is held; or `wait`
  */
 async function planImport(database: Database, organizationId: string, staging: StagingImport): Promise<number[] | 'wait'> {
   return database.tenant(organizationId, async (tx) => {
@@ -82,8 +96,10 @@ async function planImport(database: Database, organizationId: string, staging: S
       return 'wait'
     }
     const columns = await planInto(tx, staging.id, staging.options)
+    const judged = await judgeImport(tx, staging.id, staging.options)
     const state = await tx.run(`update imports set state = 'previewed', lease_until = null, columns = $2 where id = $1 and state = 'staging'`, [staging.id, JSON.stringify(columns)])
     if (state === 0) throw new StagingTakenAway(staging.id)
+    if (judged && (await holdIfJudged(tx, staging.id, judged))) return []
     return staging.options.preview ? [] : beginCommit(tx, staging.id)
   })
 }
@@ -103,6 +119,7 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   const columns = row!.columns
   await tx.run(`delete from import_issues where import_id = $1 and code = any ($2)`, [importId, PLAN_ISSUES])
   await planContacts(tx, importId, stagedColumns(columns), settings)
+  await assertNobodyTwice(tx, importId, await readPassedOver(tx, importId))
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
   await planHeld(tx, importTables(importId), options.delivery)
   await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)
@@ -111,7 +128,7 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
 
 /** Codes that planning tells; told anew when it is done again. */
 const PLAN_ISSUES: IssueCode[] = [
-  'duplicate.in_file', 'duplicate.contradiction', 'duplicate.first_row', 'email.belongs_to_person', 'phone.belongs_to_person', 'duplicate.email', 'identity.conflict', 'identity.moved', 'identity.deactivated', 'identity.deactivated_skipped', 'identity.reactivated',
+  'duplicate.in_file', 'duplicate.contradiction', 'duplicate.first_row', 'email.belongs_to_person', 'phone.belongs_to_person', 'duplicate.email', 'identity.conflict', 'identity.moved', 'identity.move_declined', 'identity.deactivated', 'identity.deactivated_skipped', 'identity.reactivated',
   'role.required', 'email.required', 'username.taken', 'security.required', 'license.no_seats', 'license.awaiting', 'user.not_loginable', 'delivery.not_invitable',
 ]
 
@@ -124,11 +141,11 @@ export function stagedColumns(columns: readonly MatchedColumn[]): Set<StagedColu
 }
 
 /**
- * Begins to commit a plan: seats are set aside, chunks are there for any worker.
- * @returns their numbers; throws SeatsGone where seats went since the preview
+ * Begins to commit a plan: seats are set aside, chunks are there for any worker. One that is held has to be approved first (decideImport.ts).
+ * @returns their numbers, none where there is nothing to begin; throws SeatsGone where seats went since the preview
  */
 export async function beginCommit(tx: Transaction, importId: string): Promise<number[]> {
-  const begun = await tx.run(`update imports set state = 'committing' where id = $1 and state in ('previewed', 'held')`, [importId])
+  const begun = await tx.run(`update imports set state = 'committing' where id = $1 and (state = 'previewed' or state = 'held' and decision = 'approved')`, [importId])
   if (begun === 0) return []
   const short = await reserveSeats(tx, importId, importTables(importId).users)
   if (short.length > 0) throw new SeatsGone(short)

@@ -4,14 +4,20 @@ import type { HashCost } from '../accounts/passwords.ts'
 import { openBackground } from '../deliveries/background.ts'
 import { Mailer } from '../deliveries/mailer.ts'
 import type { Database } from '../entities/database.ts'
+import type { SealKeys } from '../organizations/seal.ts'
 import { loadTemplates } from '../templates/render.ts'
 import { commitChunk } from './commitChunk.ts'
 import { deliverer } from './deliver.ts'
 import type { Failpoint } from './failpoint.ts'
+import { feedAlertMails } from './feedAlertMail.ts'
+import { noRoomTeller } from './noRoom.ts'
 import { operatorSummaryMail } from './operatorSummary.ts'
 import { done, snooze } from './outcome.ts'
 import type { Queues } from './queues.ts'
 import { workerName } from './seenWorkers.ts'
+import { runFeed, type FeedParts } from './runFeed.ts'
+import { sendWebhooks } from './sendWebhooks.ts'
+import { stagesAlone } from './stageAlone.ts'
 import { stageImport } from './stageImport.ts'
 import { sweepOnce } from './sweep.ts'
 
@@ -26,8 +32,12 @@ export type WorkerParts = {
   consoleUrl?: string
   /** What hashing a password costs; default: HASH_COST. */
   hashCost?: HashCost
+  /** What secrets of feeds are sealed with: MUSTER_SECRET, and what it was before. */
+  secrets: SealKeys
   log: Logger
   failpoint: Failpoint
+  /** How long a feed's server may take; default: connectServer's. */
+  feedDeadlines?: NonNullable<FeedParts['deadlines']>
   /** Seconds for which the worker may be silent before its deliveries are given to others; default 60. */
   leaseSeconds?: number
 }
@@ -61,6 +71,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     templates: await loadTemplates(),
     publicUrl: parts.publicUrl,
     operatorSummary: operatorSummaryMail(database, parts.consoleUrl ?? parts.publicUrl),
+    feedAlerts: feedAlertMails(database, parts.consoleUrl ?? parts.publicUrl),
     worker: name,
     log,
     failpoint,
@@ -76,9 +87,12 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   await sign()
   const signs = setInterval(() => void sign(), SIGN_MS)
   const importing = { database, queues, failpoint, worker: name }
+  const feeding: FeedParts = { database, queues, failpoint, log, keys: parts.secrets, ...(parts.feedDeadlines === undefined ? {} : { deadlines: parts.feedDeadlines }) }
+  const alone = stagesAlone(database)
+  const tellNoRoom = noRoomTeller(database, log)
   const workers = await queues.work(
     {
-      stage: (payload, signal) => stageImport(importing, payload, either(signal)),
+      stage: (payload, signal) => alone(payload, () => stageImport(importing, payload, either(signal))),
       commit: (payload) => commitChunk(importing, payload),
       async deliver({ organizationId }, signal) {
         const { nextInMs, outage, ...counts } = await deliver(organizationId, either(signal))
@@ -87,12 +101,17 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
         if (outage) return snooze(Math.min(nextInMs, LONGEST_WAIT_MS.outage))
         return nextInMs > SOON_MS ? done : snooze(Math.min(nextInMs, LONGEST_WAIT_MS.paced))
       },
+      feeds: (payload, signal) => runFeed(feeding, payload, either(signal)),
+      webhooks: (payload, signal) => sendWebhooks({ database, keys: parts.secrets, log, failpoint }, payload, either(signal)),
       async sweep() {
         await sweepOnce({ database, queues, log })
         return done
       },
     },
-    (job, error) => log.error({ job, error: error.message }, 'a job failed and is tried again'),
+    (job, error) => {
+      log.error({ job, error: error.message }, 'a job failed and is tried again')
+      tellNoRoom(error)
+    },
   )
   log.info({ worker: name }, 'worker ready')
   const end = async (): Promise<void> => {

@@ -1,8 +1,11 @@
 import { MENDED_AT_ONCE } from '../deliveries/sweep.ts'
 import { sweepReleases } from '../deliveries/waves.ts'
 import type { Database, Transaction } from '../entities/database.ts'
+import { openSlots } from '../feeds/slots.ts'
 import { pendingChunks } from '../importers/commit.ts'
+import { dropReceivedInPart } from '../importers/receive.ts'
 import { dropIdleStaging } from '../importers/stage.ts'
+import { expireHolds } from './decideImport.ts'
 import { sweepDeliveries } from './deliver.ts'
 import { finishImport } from './finishImport.ts'
 import type { Queues } from './queues.ts'
@@ -11,6 +14,8 @@ import type { Queues } from './queues.ts'
 const WORKER_SILENCE = 60
 /** Organizations whose releases are looked at at the same time. */
 const AT_ONCE = 3
+/** Calls that go out to the queue together: many feeds are due at the same minute. */
+const CALLS_AT_ONCE = 25
 
 export type SweepParts = {
   database: Database
@@ -29,12 +34,17 @@ export async function sweepOnce(parts: SweepParts): Promise<void> {
   const attempt = async (work: () => Promise<void>): Promise<void> => {
     await work().catch((error: unknown) => faults.push(error))
   }
+  await attempt(() => openSlots(parts.database).then(() => undefined))
+  await attempt(() => wakeFeeds(parts))
   await attempt(() => wakeDueImports(parts, attempt))
   // First, as what they let go is due at once.
   await attempt(() => sweepOpenReleases(parts, attempt))
   await attempt(() => wakeDueDeliveries(parts))
+  await attempt(() => wakeWebhooks(parts))
   await attempt(() => settleDeliveries(parts, attempt))
   await attempt(() => releaseHeldBack(parts, attempt))
+  await attempt(() => endHolds(parts, attempt))
+  await attempt(() => dropLeftReceiving(parts, attempt))
   await attempt(() => dropEndedStaging(parts.database))
   await attempt(() => forgetSilentWorkers(parts.database))
   await attempt(() => forgetExpired(parts, attempt))
@@ -58,6 +68,31 @@ async function wakeDueImports({ database, queues }: SweepParts, attempt: Attempt
       for (const chunk of chunks) await queues.wake('commit', { organizationId, importId: id, chunk: chunk.number })
     })
   }
+}
+
+/** Feeds that a worker has something to do for, or left in the middle. */
+async function wakeFeeds({ database, queues }: SweepParts): Promise<void> {
+  const due = await database.fleet((tx) => tx.query<{ id: string; organization_id: string }>('select id, organization_id from fleet.feeds_to_wake()'))
+  for (let at = 0; at < due.length; at += CALLS_AT_ONCE) {
+    await Promise.all(due.slice(at, at + CALLS_AT_ONCE).map(({ id, organization_id: organizationId }) => queues.wake('feeds', { organizationId, feedId: id })))
+  }
+}
+
+async function wakeWebhooks({ database, queues }: SweepParts): Promise<void> {
+  const due = await database.fleet((tx) => tx.query<{ organization_id: string }>('select * from fleet.organizations_with_webhook_events()'))
+  for (const { organization_id: organizationId } of due) await queues.wake('webhooks', { organizationId })
+}
+
+/** Held imports that nobody has decided about in time. */
+async function endHolds({ database }: SweepParts, attempt: Attempt): Promise<void> {
+  const held = await database.fleet((tx) => tx.query<{ id: string; organization_id: string }>('select id, organization_id from fleet.imports_held_too_long()'))
+  for (const { id, organization_id: organizationId } of held) await attempt(() => database.tenant(organizationId, (tx) => expireHolds(tx, id)).then(() => undefined))
+}
+
+/** What a worker had of a file when it died (faults.md 1): the file is fetched again. */
+async function dropLeftReceiving({ database }: SweepParts, attempt: Attempt): Promise<void> {
+  const left = await database.fleet((tx) => tx.query<{ id: string; organization_id: string }>('select id, organization_id from fleet.imports_received_in_part()'))
+  for (const { id, organization_id: organizationId } of left) await attempt(() => database.tenant(organizationId, (tx) => dropReceivedInPart(tx, id)))
 }
 
 async function sweepOpenReleases({ database, log }: SweepParts, attempt: Attempt): Promise<void> {

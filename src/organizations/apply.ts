@@ -21,6 +21,7 @@ export async function applyDeclaration(database: Database, input: unknown): Prom
   return database.tenant(id, async (tx) => {
     const before = existing ? await describe(tx) : null
     await writeOrganization(tx, declaration)
+    if (before && before['timeZone'] !== declaration.timeZone) await moveSlots(tx)
     await writeCatalog(tx, declaration)
     const changes = before ? differences(before, await describe(tx)) : []
     return { id, key: declaration.key, created: !existing, changes }
@@ -43,6 +44,11 @@ async function writeOrganization(tx: Transaction, declaration: Declaration): Pro
        is distinct from (excluded.name, excluded.time_zone, excluded.language, excluded.settings)`,
     [tx.organizationId, declaration.key, declaration.name, declaration.timeZone, declaration.language, settings],
   )
+}
+
+/** Schedules of feeds without a zone of their own mean other instants now: they are due at once, and opening slots finds where the next one lies. */
+async function moveSlots(tx: Transaction): Promise<void> {
+  await tx.run(`update feeds set next_slot_at = least(next_slot_at, now()) where next_slot_at is not null and definition ->> 'timeZone' is null`)
 }
 
 async function writeCatalog(tx: Transaction, declaration: Declaration): Promise<void> {
@@ -106,7 +112,7 @@ async function writeEntries(tx: Transaction, table: Table, scope: Record<string,
 }
 
 /** What differs between two descriptions, by path: "defaults.delivery: none -> invitation". */
-function differences(before: unknown, after: unknown, path = ''): string[] {
+export function differences(before: unknown, after: unknown, path = ''): string[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return []
   if (isObject(before) && isObject(after)) {
     return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) => differences(before[key], after[key], path ? `${path}.${key}` : key))

@@ -84,6 +84,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   /** Who is told how each import ended. */
   operators: z.array(z.email()).max(20).default([]),
+  /**
+   * Who may approve what a feed holds, by the name that they work under (MUSTER_OPERATOR, or their name on the system); never whoever
+   * declared the feed. Empty: anybody else.
+   */
+  administrators: z.array(name).max(50).default([]),
 })
 export type Settings = z.infer<typeof settingsSchema>
 

@@ -45,7 +45,13 @@ export const organizationOfPasswordReport = (database: Database, reportId: strin
 /** The id of the organization that a release belongs to; null where there is no such release. `releaseId` is digits only. */
 export const organizationOfRelease = (database: Database, releaseId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_release', releaseId)
 
-type OwnerQuestion = 'fleet.organization_of_import' | 'fleet.organization_of_delivery' | 'fleet.organization_of_password_report' | 'fleet.organization_of_release'
+/** The id of the organization that a feed belongs to; null where there is no such feed. `feedId` is digits only. */
+export const organizationOfFeed = (database: Database, feedId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_feed', feedId)
+
+/** The id of the organization that a question about identity belongs to; null where there is no such question. `decisionId` is digits only. */
+export const organizationOfIdentityDecision = (database: Database, decisionId: string): Promise<string | null> => ownerOf(database, 'fleet.organization_of_identity_decision', decisionId)
+
+type OwnerQuestion = 'fleet.organization_of_import' | 'fleet.organization_of_delivery' | 'fleet.organization_of_password_report' | 'fleet.organization_of_release' | 'fleet.organization_of_identity_decision' | 'fleet.organization_of_feed'
 
 async function ownerOf(database: Database, question: OwnerQuestion, id: string): Promise<string | null> {
   const [row] = await database.fleet((tx) => tx.query<{ id: string | null }>(`select ${question}($1) as id`, [id]))

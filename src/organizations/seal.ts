@@ -6,6 +6,9 @@ const TAG_BYTES = 16
 /** First byte of what is sealed: how it was sealed. */
 const VERSION = 1
 
+/** The secret that everything is sealed with, MUSTER_SECRET, and what it was before; null: it never was another one, or nothing is left from then. */
+export type SealKeys = { secret: string; previous: string | null }
+
 /** What was sealed cannot be opened: by another secret, for something else, or changed since. */
 export class SealBroken extends Error {
   readonly code = 'seal.broken'
@@ -40,5 +43,15 @@ export function unseal(secret: string, purpose: string, context: string, sealed:
     return Buffer.concat([decipher.update(sealed.subarray(1 + NONCE_BYTES, end)), decipher.final()])
   } catch {
     throw new SealBroken()
+  }
+}
+
+/** Opens what `seal` made with the secret of today, or with the one before it. Throws SealBroken. */
+export function unsealWithEither({ secret, previous }: SealKeys, purpose: string, context: string, sealed: Uint8Array): Buffer {
+  try {
+    return unseal(secret, purpose, context, sealed)
+  } catch (error) {
+    if (previous === null) throw error
+    return unseal(previous, purpose, context, sealed)
   }
 }

@@ -4,6 +4,7 @@
  * {name} stands for a detail given with the problem; {column} and {value} are always there for row issues.
  */
 import type { IssueDetail } from './detail.ts'
+import type { HoldReason } from './feedPolicy.ts'
 
 export type Severity = 'error' | 'warning'
 
@@ -46,8 +47,9 @@ export const ISSUES = {
   'duplicate.first_row': error('The person of this row is made by row {firstRow}, which was not taken in.', 'Mend row {firstRow}, and take both rows in again.'),
   'duplicate.email': error('The address {value} belongs to another person already ({other}).', 'Use the address of this person, or the External ID of that one.'),
   'identity.conflict': error('The address {value} belongs to External ID {other}, but this row says {given}.', 'Correct the External ID or the address.'),
-  'identity.moved': error('External ID {given} has had the address {old} and was mailed there; the row says {value}.', 'Somebody has to decide whether this is the same person with a new address.'),
-  'identity.deactivated': error('This person was deactivated; the organization wants to be asked.', 'Set matching.deactivated to "reactivate" to bring such people back, and take the row in again.'),
+  'identity.moved': error('External ID {given} has had the address {old} and was mailed there; the row says {value}.', 'Somebody has to decide whether this is the same person with a new address: muster identity list shows both sides.'),
+  'identity.move_declined': warning('External ID {given} keeps the address {old}: it was declined that the person has moved to {value}. The row was left out.', 'Correct the address where the file is made. muster identity list --declined shows who declined it; it can be accepted yet.'),
+  'identity.deactivated': error('This person was deactivated; the organization wants to be asked.', 'Decide with muster identity, or set matching.deactivated to "reactivate" to bring all such people back, and take the row in again.'),
   'identity.deactivated_skipped': warning('This person was deactivated and was left as is.', 'Set matching.deactivated to "reactivate" to bring people back.'),
   'identity.reactivated': warning('This person was deactivated and is active again.', 'Set matching.deactivated to "ask" to decide each time.'),
   'email.belongs_to_person': warning('The person has registered and keeps the address {old}; the file says {value}.', 'The address is theirs to change. Ask them to, or leave it out of the file.'),
@@ -129,6 +131,20 @@ export const FAILURES = {
   'import.interrupted': { message: 'The import stopped {times} times without an end, and was put aside.', hint: 'Split the file and try the parts, or look at the log of the worker.' },
 } as const satisfies Record<string, { message: string; hint: string }>
 
+/** Reasons to hold a feed's file as a whole: nothing of it is carried out until an administrator has decided (spec A6, A7). */
+export const HOLDS = {
+  'limit.creations': { message: 'New people: {count}. By itself a file may bring at most {limit} (active now: {population}).', hint: 'Look at the new people in the plan. Where a file is expected to bring so many, approve it, or widen thresholds.creations of the feed.' },
+  'limit.updates': { message: 'People changed: {count}. By itself a file may change at most {limit} (active now: {population}).', hint: 'Look at old and new values in the plan. Where they are right, approve it, or widen thresholds.updates of the feed.' },
+  'limit.deactivations': { message: 'People deactivated because the file does not name them: {count}. By itself a file may deactivate at most {limit} (active now: {population}).', hint: 'Look at the list of those who would leave. Where the file was cut short, reject it and have it sent again; else approve it, or widen thresholds.deactivations of the feed.' },
+  'limit.changedEmails': { message: 'E-mail addresses changed: {count}. By itself a file may change at most {limit} (active now: {population}).', hint: 'Look at old and new addresses in the plan: columns that were shifted look so. Where they are right, approve it, or widen thresholds.changedEmails of the feed.' },
+  'limit.reactivations': { message: 'Deactivated people brought back: {count}. By itself a file may bring back at most {limit} (active now: {population}).', hint: 'Look at who would be active again in the plan. Where that is right, approve it, or widen thresholds.reactivations of the feed.' },
+  'contract.rows': { message: 'Rows in the file: {rows}. Expected are {expected}.', hint: 'Ask the sender whether the file is whole. Where it is, approve it, or change contract.rows of the feed.' },
+  'contract.columns': { message: 'The columns are not those of the last file: missing are {missing}, new are {added}.', hint: 'A column that is not there changes nothing, and one that is new may not be read. Where that is meant so, approve the file: the next ones are compared with it.' },
+  'feed.out_of_order': { message: 'The file {file} is older than {newer}, which was taken in before it.', hint: 'Reject it, unless the older file is the right one.' },
+  'feed.cut_short': { message: 'The file ends in the middle of row {row}: fields are missing there, or its line is not closed as it was in the last file.', hint: 'Reject it, and have the whole file sent again.' },
+  'leaving.unsure': { message: 'Rejected rows in which nobody can be recognized: {rows}. Those whom the file would deactivate ({leaving}) may be among them.', hint: 'Look whether the rows are those people (muster import errors). Where they are, reject the file and have it mended.' },
+} as const satisfies Record<HoldReason['code'], { message: string; hint: string }>
+
 export type IssueCode = keyof typeof ISSUES
 export type FailureCode = keyof typeof FAILURES
 
@@ -148,3 +164,13 @@ export function explainIssue(code: IssueCode, detail: IssueDetail): { severity: 
 export function explainFailure(code: FailureCode, detail: IssueDetail): { message: string; hint: string } {
   return { message: fillIn(FAILURES[code].message, detail), hint: fillIn(FAILURES[code].hint, detail) }
 }
+
+/** Sentence and hint of a reason to hold a file. */
+export function explainHold({ code, detail }: HoldReason): { code: HoldReason['code']; message: string; hint: string } {
+  const { message, hint } = HOLDS[code]
+  const told: IssueDetail = 'rows' in detail && !('leaving' in detail) ? { ...detail, expected: expectedRows(detail) } : 'missing' in detail ? { missing: detail.missing || 'none', added: detail.added || 'none' } : detail
+  return { code, message: fillIn(message, told), hint }
+}
+
+const expectedRows = ({ least, most, last }: { least?: number; most?: number; last?: number }): string =>
+  [least === undefined ? '' : `at least ${least}`, most === undefined ? '' : `at most ${most}`, last === undefined ? '' : `about as many as in the last file, ${last}`].filter(Boolean).join(', ')

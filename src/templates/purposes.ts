@@ -55,6 +55,30 @@ const SUPPORT = {
   supportPhone: text(false, '(612) 555-0100', 'phone number of the support contact'),
 }
 
+/** Which kind of alert it is; one of them is true. */
+const ALERT_KINDS = {
+  late: flag(false, false, 'the file is late'),
+  missing: flag(false, false, 'the file has not come, and is no longer waited for'),
+  repeated: flag(false, false, 'the bytes of an earlier file came again'),
+  outOfOrder: flag(false, false, 'an older file came after a newer one, and is held'),
+  held: flag(false, true, 'a file as a whole is held until somebody decides'),
+  failed: flag(false, false, 'a file could not be taken in'),
+  hostKey: flag(false, false, 'the server shows another key than the pinned one'),
+  login: flag(false, false, 'Muster cannot log in to the server'),
+  unreachable: flag(false, false, 'the server cannot be reached'),
+  acknowledgement: flag(false, false, 'the acknowledgement could not be written, or the file not be archived'),
+}
+
+const FEED = {
+  organization: PERSON.organization,
+  feed: text(true, 'nightly', 'name of the feed'),
+  fileName: text(false, 'people-2026-12-01.csv', 'name of the file that it is about; none where it is about the feed as a whole'),
+  consoleUrl: url(true, 'https://muster.example/feeds/17', 'where the feed is shown'),
+  raisedAt: text(true, 'December 1, 2026, 2:04 AM (Chicago)', 'when it began'),
+  message: text(true, 'The file people-2026-12-01.csv is held, and nothing of it is carried out. 37 people would be deactivated; at most 25 are without somebody being asked.', 'what happened; in English'),
+  ...ALERT_KINDS,
+}
+
 export const PURPOSES = {
   credentials: {
     ...PERSON,
@@ -124,6 +148,30 @@ export const PURPOSES = {
       means: 'the first problems of the file',
     },
     moreIssues: text(false, '12', 'how many problems there are beyond those listed'),
+  },
+  feedAlert: {
+    ...FEED,
+    importId: text(false, '4711', 'id of the import; given where one is to be decided or looked at'),
+    steps: {
+      kind: 'list',
+      always: true,
+      fields: {
+        says: text(true, 'Look at what it would change', 'what to do; in English'),
+        command: text(false, './muster feed show 4711', 'the command that does it; none where no command does'),
+      },
+      example: [
+        { says: 'Look at what it would change, and whom', command: './muster feed show 4711' },
+        { says: 'Let it go on; that is for an administrator other than the author of the feed', command: './muster feed approve 4711' },
+        { says: 'Or give it up', command: './muster feed reject 4711' },
+        { says: 'Ask the sender whether so many people have left' },
+      ],
+      means: 'what to do about it',
+    },
+  },
+  feedAllClear: {
+    ...FEED,
+    allClear: text(true, 'It was decided what becomes of the file that was held.', 'what is true now; in English'),
+    clearedAt: text(true, 'December 1, 2026, 9:30 AM (Chicago)', 'when it was over'),
   },
 } as const satisfies Record<string, Record<string, Variable>>
 

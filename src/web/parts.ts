@@ -15,7 +15,7 @@ export type ConsoleParts = {
 }
 
 /** The parts of the navigation. */
-export type Section = 'overview' | 'imports' | 'releases' | 'deliveries' | 'mailbox'
+export type Section = 'overview' | 'imports' | 'feeds' | 'releases' | 'deliveries' | 'mailbox'
 
 /** What a page is drawn into: its title, where it stands, and whether part of it is fetched again and again. */
 export type Chrome = { title: string; section: Section | null; live?: boolean }

@@ -9,6 +9,7 @@ import type { Assets } from './assets.ts'
 import { answerErrors } from './errors.ts'
 import { guard } from './guard.ts'
 import { deliveryRoutes } from './pages/deliveries.ts'
+import { feedRoutes } from './pages/feeds.ts'
 import { healthRoutes } from './pages/health.ts'
 import { importRoutes } from './pages/imports.ts'
 import { mailboxRoutes } from './pages/mailbox.ts'
@@ -27,6 +28,7 @@ const HOST = '127.0.0.1'
 const NAVIGATION = [
   { section: 'overview', href: '/', text: 'Overview' },
   { section: 'imports', href: '/imports', text: 'Imports' },
+  { section: 'feeds', href: '/feeds', text: 'Feeds' },
   { section: 'releases', href: '/releases', text: 'Releases' },
   { section: 'deliveries', href: '/deliveries', text: 'Deliveries' },
   { section: 'mailbox', href: '/mailbox', text: 'Mailbox' },
@@ -63,7 +65,7 @@ export async function buildConsole(parts: ConsoleParts): Promise<FastifyInstance
     fragment: page.fragment,
   }
   healthRoutes(app, parts.database)
-  for (const addRoutes of [overviewRoutes, importRoutes, releaseRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
+  for (const addRoutes of [overviewRoutes, importRoutes, feedRoutes, releaseRoutes, deliveryRoutes, mailboxRoutes]) addRoutes(app, routeParts)
   return app
 }
 

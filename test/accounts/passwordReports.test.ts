@@ -29,7 +29,7 @@ const tenant = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => databas
 const everybody = (): Promise<string[]> => tenant(async (tx) => (await selectUsers(tx, { all: true })).userIds)
 const make = (userIds: readonly string[]): Promise<MadePassword[]> => makePasswords(userIds, { policy: POLICY, random: randomBytes, cost: COST, lanes: 2 })
 const store = (made: readonly MadePassword[], alsoRegistered = false) => tenant((tx) => storePasswords(tx, made, { operator: 'olive', secret: SECRET, random: randomBytes, alsoRegistered, mustChange: true }))
-const fetch = (id: string, secret = SECRET, handOver: (lines: readonly ReportedPassword[]) => Promise<void> = async () => undefined) => fetchReport(database.current, acme.organizationId, id, 'olive', secret, handOver)
+const fetch = (id: string, secret = SECRET, handOver: (lines: readonly ReportedPassword[]) => Promise<void> = async () => undefined) => fetchReport(database.current, acme.organizationId, id, 'olive', { secret, previous: null }, handOver)
 const reported = async (): Promise<string> => {
   const { userIds } = await tenant(async (tx) => chooseForPasswords(tx, await everybody(), false))
   return (await store(await make(userIds)))!.id
@@ -107,6 +107,12 @@ describe('once', () => {
     expect(await fetch(id)).toHaveLength(2)
   })
 
+  test('a report that was made under the previous secret is fetched all the same', async () => {
+    const id = await reported()
+    const keys = { secret: 'another secret, as long as it is', previous: SECRET }
+    expect(await fetchReport(database.current, acme.organizationId, id, 'olive', keys, async () => undefined)).toHaveLength(2)
+  })
+
   test('what could not be written is not used up, nor in the audit trail', async () => {
     const id = await reported()
     const handed: number[] = []
@@ -121,7 +127,7 @@ describe('once', () => {
   test("another organization's report is unknown", async () => {
     const id = await reported()
     const other = await importing(database.current)
-    await expect(fetchReport(database.current, other.organizationId, id, 'olive', SECRET, async () => undefined)).rejects.toMatchObject({ code: 'report.unknown' })
+    await expect(fetchReport(database.current, other.organizationId, id, 'olive', { secret: SECRET, previous: null }, async () => undefined)).rejects.toMatchObject({ code: 'report.unknown' })
   })
 })
 

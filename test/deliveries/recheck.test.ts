@@ -20,6 +20,12 @@ const released = (scene: Scene, stateAndWave: string): string =>
   `with r as (insert into releases (organization_id, name, state, first_wave, send_at, created_by) values (${scene.organizationId}, 'Go-live', ${stateAndWave}, now(), 'somebody') returning id)
    update deliveries d set release_id = r.id from r where d.${ofOrganization(scene)}`
 
+/** SQL that makes all deliveries mails about an alert of a feed in this state, of this purpose, to an operator. */
+const aboutFeed = (scene: Scene, purpose: string, state: string): string =>
+  `with f as (insert into feeds (organization_id, name, state, definition, author) values (${scene.organizationId}, 'nightly', 'active', '{}', 'ana') returning id),
+     a as (insert into feed_alerts (organization_id, feed_id, kind, state, detail) select ${scene.organizationId}, id, 'login', '${state}', '{}' from f returning id)
+   update deliveries d set user_id = null, purpose = '${purpose}', feed_alert_id = a.id, recipient = (select email from contacts where ${ofOrganization(scene)}) from a where d.${ofOrganization(scene)}`
+
 type Change = [reason: string, state: 'cancelled' | 'held', sql: (scene: Scene) => string]
 const CHANGES: Change[] = [
   ['user_inactive', 'cancelled', (scene) => `update users set state = 'inactive' where ${ofOrganization(scene)}`],
@@ -35,6 +41,8 @@ const CHANGES: Change[] = [
   ['release_cancelled', 'cancelled', (scene) => released(scene, `'cancelled', 0`)],
   ['release_frozen', 'held', (scene) => released(scene, `'frozen', 0`)],
   ['first_wave', 'held', (scene) => released(scene, `'running', 1`)],
+  ['alert_over', 'cancelled', (scene) => aboutFeed(scene, 'feedAlert', 'cleared')],
+  ['alert_not_told', 'cancelled', (scene) => aboutFeed(scene, 'feedAllClear', 'cleared')],
   ['email_missing', 'cancelled', (scene) => `update contacts set email = null, email_key = null where ${ofOrganization(scene)}`],
   ['not_loginable', 'held', (scene) => `delete from user_group_members where ${ofOrganization(scene)}`],
   ['not_loginable', 'held', (scene) => `update users set profile_id = null where ${ofOrganization(scene)}`],

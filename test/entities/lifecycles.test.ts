@@ -7,7 +7,7 @@ import { lineAt, readSources, repositoryFiles } from '../support/sources.ts'
 /** Every lifecycle of states.ts by its heading in the document: IMPORT_LIFECYCLE is drawn under "Import". */
 const LIFECYCLES = Object.entries(states).flatMap(([name, table]): [string, Lifecycle<string>][] => {
   if (!name.endsWith('_LIFECYCLE')) return []
-  const words = name.slice(0, -'_LIFECYCLE'.length).toLowerCase()
+  const words = name.slice(0, -'_LIFECYCLE'.length).toLowerCase().replaceAll('_', ' ')
   return [[words.charAt(0).toUpperCase() + words.slice(1), table as Lifecycle<string>]]
 })
 
@@ -74,7 +74,14 @@ describe('a statement that writes a state', () => {
     deliveries: states.DELIVERY_LIFECYCLE,
     invitations: states.INVITATION_LIFECYCLE,
     releases: states.RELEASE_LIFECYCLE,
+    feeds: states.FEED_LIFECYCLE,
+    feed_runs: states.FEED_RUN_LIFECYCLE,
+    feed_files: states.FEED_FILE_LIFECYCLE,
+    feed_alerts: states.FEED_ALERT_LIFECYCLE,
+    webhook_events: states.WEBHOOK_LIFECYCLE,
+    identity_decisions: states.IDENTITY_DECISION_LIFECYCLE,
   }
+  const FEEDS = ['feed_runs', 'feed_files', 'feed_alerts', 'webhook_events', 'identity_decisions']
   const words = (text: string): string[] => [...text.matchAll(/'(\w+)'/g)].map(([, word]) => word!)
 
   type Written = { place: string; table: string; to: string[]; from: string[] }
@@ -99,8 +106,9 @@ describe('a statement that writes a state', () => {
   )
 
   test('is found at all', () => {
-    expect(new Set(updates.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'contacts', 'users', 'deliveries', 'invitations', 'releases']))
-    expect(new Set(inserts.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'deliveries', 'invitations', 'releases']))
+    expect(new Set(updates.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'contacts', 'users', 'deliveries', 'invitations', 'releases', ...FEEDS]))
+    // What state a feed goes into is read from its table.
+    expect(new Set(inserts.map(({ table }) => table))).toEqual(new Set(['imports', 'import_chunks', 'deliveries', 'invitations', 'releases', 'feeds', ...FEEDS]))
   })
 
   test('makes a transition of its table', () => {

@@ -53,6 +53,16 @@ async function side(): Promise<Side> {
   await sql(`insert into audit_entries (organization_id, operator, action, detail) values ($1, 'somebody', 'users.deactivate', '{}')`, [id])
   await sql(`insert into mail_templates (organization_id, purpose, language, subject, text, html, published_by) values ($1, 'invitation', 'en', 'S', 'T', 'H', 'somebody')`, [id])
   await sql(`insert into user_lookups (organization_id, user_id, security_group_id) select $1, (select min(id) from users where organization_id = $1), min(id) from security_groups where organization_id = $1 and dimension = 'jobCode'`, [id])
+  const made = async (text: string): Promise<string> => (await sql<{ id: string }>(`${text} returning id`, [id]))[0]!.id
+  const feed = await made(`insert into feeds (organization_id, name, state, definition, author) values ($1, 'nightly', 'active', '{}', 'somebody')`)
+  await sql(`insert into feed_secrets (organization_id, name, sealed, updated_by) values ($1, 'password', '\\x00', 'somebody')`, [id])
+  await sql(`insert into feed_runs (organization_id, feed_id, kind, state) values ($1, $2, 'manual', 'due')`, [id, feed])
+  await sql(`insert into feed_files (organization_id, feed_id, name, bytes, modified_at, state) values ($1, $2, 'people.csv', 1, now(), 'found')`, [id, feed])
+  const alert = await made(`insert into feed_alerts (organization_id, feed_id, kind, state, detail) select $1, min(id), 'late', 'raised', '{}' from feeds where organization_id = $1`)
+  await sql(`insert into webhook_events (organization_id, feed_id, alert_id, type, payload, state) values ($1, $2, $3, 'feed.alert_raised', '{}', 'waiting')`, [id, feed, alert])
+  await sql(`insert into identity_decisions (organization_id, contact_id, kind, row, given, state) select $1, min(id), 'moved', 2, '{}', 'waiting' from contacts where organization_id = $1`, [id])
+  await sql(`insert into known_rows (organization_id, feed_id, import_id, fingerprint, rows) values ($1, $2, $3, 'x', '\\x00')`, [id, feed, previewed!.id])
+  await sql(`insert into import_changes (organization_id, import_id, what, target, before, version) values ($1, $2, 'contact', 1, '{}', 2) on conflict do nothing`, [id, previewed!.id])
   return { people, id, previewed: previewed!.id }
 }
 
@@ -187,11 +197,14 @@ describe('the fleet functions', () => {
     expect(columns.filter(({ right }) => right !== 'SELECT')).toEqual([])
     expect(Object.groupBy(columns.map(({ name, column }) => `${name}.${column}`), (column) => column.split('.')[0]!)).toEqual({
       api_keys: ['api_keys.key_hash', 'api_keys.organization_id', 'api_keys.revoked_at'],
+      feeds: ['feeds.id', 'feeds.lease_until', 'feeds.next_slot_at', 'feeds.organization_id', 'feeds.state', 'feeds.wake_at'],
+      identity_decisions: ['identity_decisions.id', 'identity_decisions.organization_id'],
       password_reports: ['password_reports.expires_at', 'password_reports.id', 'password_reports.organization_id', 'password_reports.waiting'],
       password_resets: ['password_resets.organization_id', 'password_resets.token_hash'],
       releases: ['releases.id', 'releases.organization_id', 'releases.state'],
       sessions: ['sessions.expires_at', 'sessions.organization_id', 'sessions.token_hash'],
       users: ['users.id', 'users.organization_id'],
+      webhook_events: ['webhook_events.next_at', 'webhook_events.organization_id', 'webhook_events.state'],
     })
   })
 

@@ -49,7 +49,7 @@ describe.skipIf(skipWithout('chromium'))('onboarding', () => {
     const log = pino({ level: 'silent' })
     portal = await startPortal({ database, queues, secret: SECRET, hashCost: HASH_COST, port: 0, host: '127.0.0.1', trustedProxies: 0, publicUrl: null, log })
     closing.push(() => portal.close())
-    const worker = await startWorker({ database, queues, smtpUrl: sink.url, publicUrl: portal.url, log, failpoint: () => Promise.resolve() })
+    const worker = await startWorker({ database, queues, secrets: { secret: SECRET, previous: null }, smtpUrl: sink.url, publicUrl: portal.url, log, failpoint: () => Promise.resolve() })
     closing.push(() => worker.close())
     const scheduler = await startScheduler(queues, log)
     closing.push(() => scheduler.close())

@@ -40,6 +40,8 @@ async function running(): Promise<{ committed(importId: string): Promise<void> }
         of(payload.importId).resolve()
         return outcome
       },
+      feeds: () => Promise.resolve(done),
+      webhooks: () => Promise.resolve(done),
       deliver: () => Promise.resolve(done),
       async sweep() {
         await sweepOnce({ database, queues })

@@ -20,7 +20,7 @@ beforeAll(async () => {
   for (let worker = 0; worker < 2; worker++) {
     const database = new Database(run.databaseUrl)
     const queues = openQueues({ databaseUrl: run.databaseUrl, redisUrl: null, onError: () => undefined })
-    const running = await startWorker({ database, queues, smtpUrl: run.sink.url, publicUrl: 'https://muster.example', log, failpoint: () => Promise.resolve() })
+    const running = await startWorker({ database, queues, secrets: { secret: 'a secret of no other use than this test', previous: null }, smtpUrl: run.sink.url, publicUrl: 'https://muster.example', log, failpoint: () => Promise.resolve() })
     workers.push(running)
     const scheduler = await startScheduler(queues, log)
     closing.push(async () => {

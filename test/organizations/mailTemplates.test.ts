@@ -181,7 +181,7 @@ describe('a preview', () => {
     expect(html).not.toContain('<img')
   })
 
-  test.each(['credentials', 'invitation', 'operatorCredentials', 'alreadyRegistered', 'welcome', 'passwordReset', 'passwordChanged', 'operatorSummary'] as const)('of %s is there before there is anybody', async (purpose) => {
+  test.each(['credentials', 'invitation', 'operatorCredentials', 'alreadyRegistered', 'welcome', 'passwordReset', 'passwordChanged', 'operatorSummary', 'feedAlert', 'feedAllClear'] as const)('of %s is there before there is anybody', async (purpose) => {
     const shown = (await preview(purpose))!
     expect(shown).toMatchObject({ purpose, username: null })
     expect(shown.text).toContain('Acme Staffing')

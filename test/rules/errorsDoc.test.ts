@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
-import { explainFailure, explainIssue, FAILURES, ISSUES } from '../../src/rules/catalog.ts'
+import { explainFailure, explainIssue, FAILURES, HOLDS, ISSUES } from '../../src/rules/catalog.ts'
 import type { FailureCode, IssueCode } from '../../src/rules/catalog.ts'
 
 const inTable = (text: string): string => text.replaceAll('|', '\\|')
@@ -11,6 +11,7 @@ const documented = readFileSync(new URL('../../docs/errors.md', import.meta.url)
 const known = [
   ...Object.entries(ISSUES).map(([code, { severity, message, hint }]) => `| \`${code}\` | ${severity} | ${inTable(message)} | ${inTable(hint)} |`),
   ...Object.entries(FAILURES).map(([code, { message, hint }]) => `| \`${code}\` | refused | ${inTable(message)} | ${inTable(hint)} |`),
+  ...Object.entries(HOLDS).map(([code, { message, hint }]) => `| \`${code}\` | held | ${inTable(message)} | ${inTable(hint)} |`),
 ]
 
 describe('docs/errors.md', () => {

@@ -5,6 +5,7 @@ import type { Deadlines } from '../../src/deliveries/mailer.ts'
 import type { SendReport } from '../../src/deliveries/send.ts'
 import { Database } from '../../src/entities/database.ts'
 import { deliverer, type DeliverParts } from '../../src/jobs/deliver.ts'
+import { feedAlertMails } from '../../src/jobs/feedAlertMail.ts'
 import { loadTemplates } from '../../src/templates/render.ts'
 import { deliveryScene, type Scene, type SceneOptions } from './deliveryScene.ts'
 import { testDatabase } from './services.ts'
@@ -42,7 +43,7 @@ export async function deliveryRun({ deadlines = {}, connections = 2, login = '',
     log: lines,
     scene: (options) => deliveryScene(database, options),
     send: ({ organizationId }, { signal = new AbortController().signal, ...parts } = {}) =>
-      deliverer({ database, mailer, templates, publicUrl: 'https://muster.example', worker: 'test', log, failpoint: async () => undefined, ...parts })(organizationId, signal),
+      deliverer({ database, mailer, templates, publicUrl: 'https://muster.example', feedAlerts: feedAlertMails(database, 'https://console.example'), worker: 'test', log, failpoint: async () => undefined, ...parts })(organizationId, signal),
     async delivery(scene, id) {
       const [row] = await scene.sql<{ state: string; reason: string | null; attempts: number; messageId: string | null; delay: number; recipient: string | null; epoch: number; sentAt: Date | null }>(
         `select state, reason, attempts, message_id as "messageId", extract(epoch from send_at - now())::float8 as delay, recipient, epoch, sent_at as "sentAt" from deliveries where id = $1`,

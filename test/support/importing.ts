@@ -94,7 +94,7 @@ export async function importing(database: Database, changes: DeclarationChanges 
     const { name, bytes } = typeof file === 'string' ? { name: 'people.csv', bytes: Buffer.from(file) } : file
     const importId = await receiveFile(database, organizationId, { name, bytes: [bytes] }, { ...DEFAULT_OPTIONS, ...options })
     const chunks: number[] = []
-    await stageImport(partsOf(database, chunks), { organizationId, importId }, new AbortController().signal)
+    while ((await stageImport(partsOf(database, chunks), { organizationId, importId }, new AbortController().signal)).kind === 'snooze');
     return commitAll(importId, chunks)
   }
   return {

@@ -31,7 +31,7 @@ export default async function startServices(): Promise<() => Promise<void>> {
 
   const redis = await startRedis(home.path)
   if (redis !== undefined) process.env[PROGRAMS.redis.variable] = redis.url
-  for (const { program, variable } of [PROGRAMS.chromium, PROGRAMS.sshd]) {
+  for (const { program, variable } of [PROGRAMS.chromium, PROGRAMS.sshd, PROGRAMS.sftp]) {
     const path = findProgram(program)
     if (path !== undefined) process.env[variable] = path
   }

@@ -7,7 +7,7 @@ import { PURPOSES, variablesOf } from '../../src/templates/purposes.ts'
 import { loadTemplates, render } from '../../src/templates/render.ts'
 import { defaultSource, WORDINGS } from '../../src/templates/source.ts'
 import type { Language } from '../../src/templates/source.ts'
-import { endings, lettersIn, PURPOSE_NAMES } from './letters.ts'
+import { alerts, endings, lettersIn, PURPOSE_NAMES } from './letters.ts'
 
 const LANGUAGES = Object.keys(WORDINGS) as Language[]
 const each = LANGUAGES.flatMap((language) => PURPOSE_NAMES.map((purpose) => ({ language, purpose })))
@@ -71,6 +71,14 @@ describe.each(LANGUAGES)('wording in %s', (language) => {
     expect(new Set(mails.map(({ subject }) => subject)).size).toBe(5)
     expect(new Set(mails.map(({ text }) => text.split('\n')[0])).size).toBe(5)
     expect(new Set(mails.map(({ html }) => /<h1[^>]*>([^<]*)</.exec(html)?.[1])).size).toBe(5)
+  })
+
+  test.each(['feedAlert', 'feedAllClear'] as const)('says each kind of %s in its own words, in subject, text and HTML', (purpose) => {
+    const mails = alerts(purpose, language).map((alert) => render(templates, purpose, language, alert as never))
+    expect(mails).toHaveLength(10)
+    expect(new Set(mails.map(({ subject }) => subject)).size).toBe(10)
+    expect(new Set(mails.map(({ text }) => text.split('\n')[0])).size).toBe(10)
+    expect(new Set(mails.map(({ html }) => /<h1[^>]*>([^<]*)</.exec(html)?.[1])).size).toBe(10)
   })
 
   test('says loudly that an import changed nothing, and what refused a file', () => {

@@ -1,4 +1,4 @@
-import { exampleVariables } from '../../src/templates/purposes.ts'
+import { exampleVariables, PURPOSES } from '../../src/templates/purposes.ts'
 import type { Purpose, PurposeVariables } from '../../src/templates/purposes.ts'
 import type { Language } from '../../src/templates/source.ts'
 
@@ -22,10 +22,19 @@ export const lettersIn = (language: Language): PurposeVariables => {
     passwordReset: { ...exampleVariables('passwordReset'), expiresAt },
     passwordChanged: { ...exampleVariables('passwordChanged'), changedAt: expiresAt },
     operatorSummary: localized(exampleVariables('operatorSummary')),
+    feedAlert: { ...exampleVariables('feedAlert'), raisedAt: expiresAt },
+    feedAllClear: { ...exampleVariables('feedAllClear'), raisedAt: expiresAt, clearedAt: expiresAt },
   }
 }
 
-export const PURPOSE_NAMES: readonly Purpose[] = ['credentials', 'invitation', 'operatorCredentials', 'alreadyRegistered', 'welcome', 'passwordReset', 'passwordChanged', 'operatorSummary']
+export const PURPOSE_NAMES: readonly Purpose[] = ['credentials', 'invitation', 'operatorCredentials', 'alreadyRegistered', 'welcome', 'passwordReset', 'passwordChanged', 'operatorSummary', 'feedAlert', 'feedAllClear']
+
+/** An alert and an all-clear of each kind. */
+export const alerts = (purpose: 'feedAlert' | 'feedAllClear', language: Language): object[] => {
+  const kinds = Object.entries(PURPOSES[purpose]).flatMap(([name, { kind }]) => (kind === 'flag' ? [name] : []))
+  const letter: object = lettersIn(language)[purpose]
+  return kinds.map((name) => ({ ...letter, ...Object.fromEntries(kinds.map((kind) => [kind, kind === name])) }))
+}
 
 const zero = { read: '0', created: '0', updated: '0', unchanged: '0', rejected: '0', held: '0', blank: '0', usersCreated: '0', deliveriesOwed: '0', deliveriesScheduled: '0', deliveriesHeld: '0' }
 

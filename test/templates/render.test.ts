@@ -36,12 +36,13 @@ describe('a value is inert', () => {
   test.each(PURPOSE_NAMES)('no value of %s adds a tag, a quote or a line to HTML and subject', (purpose) => {
     const plain = lettersIn('en')[purpose]
     const names = Object.entries(variablesOf(purpose)).flatMap(([name, { kind, ...rest }]) => (kind === 'text' && !('secret' in rest) ? [name] : []))
+    const others: object = { failureMessage: 'x', failureHint: 'x' }
     const count = (html: string): string => html.replace(/[^<>"'\n]+/g, '')
-    const shape = count(render(templates, purpose, 'en', { ...plain, failureMessage: 'x', failureHint: 'x' }).html)
+    const shape = count(render(templates, purpose, 'en', { ...plain, ...others }).html)
     const nasty = fc.string({ unit: fc.constantFrom('<', '>', '"', "'", '{', '}', '&', '=', '\r', '\n', '\u2028', '\0', OVERRIDE, '\ud800', 'a', ' ', 'é'), minLength: 1 })
     fc.assert(
       fc.property(fc.constantFrom(...names), nasty, (name, value) => {
-        const { html, subject } = render(templates, purpose, 'en', { ...plain, failureMessage: 'x', failureHint: 'x', [name]: `x${value}` })
+        const { html, subject } = render(templates, purpose, 'en', { ...plain, ...others, [name]: `x${value}` })
         expect(count(html)).toBe(shape)
         expect(subject).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/)
         expect(subject.isWellFormed()).toBe(true)

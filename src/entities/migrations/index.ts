@@ -3,6 +3,8 @@ import { Schema } from './002-schema.ts'
 import { Fleet } from './003-fleet.ts'
 import { Access } from './004-access.ts'
 import { AccessFleet } from './005-access-fleet.ts'
+import { Feeds } from './006-feeds.ts'
+import { FeedsFleet } from './007-feeds-fleet.ts'
 
 /** Every migration in order; listed by hand so that nothing is found by accident. */
 export const migrations = [
@@ -11,4 +13,6 @@ export const migrations = [
   { name: '003-fleet', class: Fleet },
   { name: '004-access', class: Access },
   { name: '005-access-fleet', class: AccessFleet },
+  { name: '006-feeds', class: Feeds },
+  { name: '007-feeds-fleet', class: FeedsFleet },
 ]

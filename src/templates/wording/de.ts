@@ -1,4 +1,17 @@
-import type { Wording } from './wording.ts'
+import type { AlertTitles, Wording } from './wording.ts'
+
+const alertTitles: AlertTitles = {
+  late: 'Die Datei verspätet sich',
+  missing: 'Die Datei fehlt',
+  repeated: 'Dieselbe Datei kam noch einmal',
+  outOfOrder: 'Eine ältere Datei kam nach einer neueren',
+  held: 'Eine Datei wartet auf Ihre Entscheidung',
+  failed: 'Eine Datei konnte nicht übernommen werden',
+  hostKey: 'Der Server zeigt einen anderen Schlüssel',
+  login: 'Muster kann sich nicht anmelden',
+  unreachable: 'Der Server ist nicht erreichbar',
+  acknowledgement: 'Der Server nimmt die Quittung nicht an',
+}
 
 /** Formal address (Sie). */
 export const de: Wording = {
@@ -139,5 +152,35 @@ export const de: Wording = {
     openLabel: 'Hier sehen Sie den Import',
     button: 'Import öffnen',
     footer: 'Sie erhalten diese E-Mail, weil Sie Importe von {{organization}} betreuen.',
+  },
+  feedAlert: {
+    ...alertTitles,
+    subject: 'Datenlieferung {{feed}}:',
+    preheader: 'Was geschehen ist: {{message}}',
+    feedLabel: 'Datenlieferung',
+    organizationLabel: 'Organisation',
+    fileLabel: 'Datei',
+    importLabel: 'Import',
+    raisedLabel: 'Seit',
+    stepsHeading: 'Was zu tun ist',
+    once: 'Solange es andauert, werden Sie nicht noch einmal benachrichtigt. Wenn es vorüber ist, erhalten Sie eine Entwarnung.',
+    openLabel: 'Hier sehen Sie die Datenlieferung',
+    button: 'Datenlieferung öffnen',
+    footer: 'Sie erhalten diese E-Mail, weil Sie Datenlieferungen von {{organization}} betreuen.',
+  },
+  feedAllClear: {
+    ...alertTitles,
+    subject: 'Entwarnung, Datenlieferung {{feed}}:',
+    preheader: 'Alles ist wieder in Ordnung: {{allClear}}',
+    heading: 'Entwarnung:',
+    feedLabel: 'Datenlieferung',
+    organizationLabel: 'Organisation',
+    fileLabel: 'Datei',
+    raisedLabel: 'Begonnen',
+    clearedLabel: 'Vorüber seit',
+    wasLabel: 'Das wurde Ihnen zu Beginn mitgeteilt',
+    openLabel: 'Hier sehen Sie die Datenlieferung',
+    button: 'Datenlieferung öffnen',
+    footer: 'Sie erhalten diese E-Mail, weil Sie zu Beginn benachrichtigt wurden.',
   },
 }

@@ -1,4 +1,17 @@
-import type { Wording } from './wording.ts'
+import type { AlertTitles, Wording } from './wording.ts'
+
+const alertTitles: AlertTitles = {
+  late: 'The file is late',
+  missing: 'The file is missing',
+  repeated: 'The same file came again',
+  outOfOrder: 'An older file came after a newer one',
+  held: 'A file needs your decision',
+  failed: 'A file could not be taken in',
+  hostKey: 'The server shows another key',
+  login: 'Muster cannot log in',
+  unreachable: 'The server cannot be reached',
+  acknowledgement: 'The server does not take the acknowledgement',
+}
 
 export const en: Wording = {
   language: 'en',
@@ -138,5 +151,35 @@ export const en: Wording = {
     openLabel: 'Look at the import here',
     button: 'Open the import',
     footer: 'You received this email because you look after imports of {{organization}}.',
+  },
+  feedAlert: {
+    ...alertTitles,
+    subject: 'Feed {{feed}}:',
+    preheader: 'What happened: {{message}}',
+    feedLabel: 'Feed',
+    organizationLabel: 'Organization',
+    fileLabel: 'File',
+    importLabel: 'Import',
+    raisedLabel: 'Since',
+    stepsHeading: 'What to do',
+    once: 'While it lasts you will not be told again. When it is over, you will get an all-clear.',
+    openLabel: 'Look at the feed here',
+    button: 'Open the feed',
+    footer: 'You received this email because you look after feeds of {{organization}}.',
+  },
+  feedAllClear: {
+    ...alertTitles,
+    subject: 'All clear, feed {{feed}}:',
+    preheader: 'All is well again: {{allClear}}',
+    heading: 'All clear:',
+    feedLabel: 'Feed',
+    organizationLabel: 'Organization',
+    fileLabel: 'File',
+    raisedLabel: 'Began',
+    clearedLabel: 'Over since',
+    wasLabel: 'What you were told when it began',
+    openLabel: 'Look at the feed here',
+    button: 'Open the feed',
+    footer: 'You received this email because you were told when it began.',
   },
 }

@@ -1,4 +1,17 @@
-import type { Wording } from './wording.ts'
+import type { AlertTitles, Wording } from './wording.ts'
+
+const alertTitles: AlertTitles = {
+  late: 'El archivo se retrasa',
+  missing: 'Falta el archivo',
+  repeated: 'Ha llegado otra vez el mismo archivo',
+  outOfOrder: 'Un archivo antiguo ha llegado después de uno más reciente',
+  held: 'Un archivo requiere su decisión',
+  failed: 'No se ha podido procesar un archivo',
+  hostKey: 'El servidor muestra otra clave',
+  login: 'Muster no puede iniciar sesión',
+  unreachable: 'No se puede acceder al servidor',
+  acknowledgement: 'El servidor no acepta el acuse de recibo',
+}
 
 /** Formal address (usted). */
 export const es: Wording = {
@@ -139,5 +152,35 @@ export const es: Wording = {
     openLabel: 'Consulte la importación aquí',
     button: 'Abrir la importación',
     footer: 'Recibe este mensaje porque usted se ocupa de las importaciones de {{organization}}.',
+  },
+  feedAlert: {
+    ...alertTitles,
+    subject: 'Envío de datos {{feed}}:',
+    preheader: 'Qué ha pasado: {{message}}',
+    feedLabel: 'Envío de datos',
+    organizationLabel: 'Organización',
+    fileLabel: 'Archivo',
+    importLabel: 'Importación',
+    raisedLabel: 'Desde',
+    stepsHeading: 'Qué hacer',
+    once: 'Mientras dure no recibirá más avisos. Cuando se haya resuelto, se lo comunicaremos.',
+    openLabel: 'Vea aquí el envío de datos',
+    button: 'Abrir el envío de datos',
+    footer: 'Ha recibido este correo porque se ocupa de los envíos de datos de {{organization}}.',
+  },
+  feedAllClear: {
+    ...alertTitles,
+    subject: 'Resuelto, envío de datos {{feed}}:',
+    preheader: 'Todo vuelve a estar en orden: {{allClear}}',
+    heading: 'Resuelto:',
+    feedLabel: 'Envío de datos',
+    organizationLabel: 'Organización',
+    fileLabel: 'Archivo',
+    raisedLabel: 'Comienzo',
+    clearedLabel: 'Resuelto desde',
+    wasLabel: 'Lo que se le comunicó al comienzo',
+    openLabel: 'Vea aquí el envío de datos',
+    button: 'Abrir el envío de datos',
+    footer: 'Ha recibido este correo porque se le avisó al comienzo.',
   },
 }

@@ -1,4 +1,17 @@
-import type { Wording } from './wording.ts'
+import type { AlertTitles, Wording } from './wording.ts'
+
+const alertTitles: AlertTitles = {
+  late: 'Le fichier est en retard',
+  missing: 'Le fichier manque',
+  repeated: 'Le même fichier est arrivé une nouvelle fois',
+  outOfOrder: 'Un fichier ancien est arrivé après un plus récent',
+  held: 'Un fichier attend votre décision',
+  failed: 'Un fichier n’a pas pu être traité',
+  hostKey: 'Le serveur présente une autre clé',
+  login: 'Muster ne peut pas se connecter',
+  unreachable: 'Le serveur est injoignable',
+  acknowledgement: 'Le serveur n’accepte pas l’accusé de réception',
+}
 
 /** Formal address (vous). No-break spaces stand before colons, semicolons, exclamation and question marks. */
 export const fr: Wording = {
@@ -139,5 +152,35 @@ export const fr: Wording = {
     openLabel: 'Consultez l’import ici',
     button: 'Ouvrir l’import',
     footer: 'Vous recevez ce message parce que vous suivez les imports de {{organization}}.',
+  },
+  feedAlert: {
+    ...alertTitles,
+    subject: 'Envoi de données {{feed}} :',
+    preheader: 'Ce qui s’est passé : {{message}}',
+    feedLabel: 'Envoi de données',
+    organizationLabel: 'Organisation',
+    fileLabel: 'Fichier',
+    importLabel: 'Importation',
+    raisedLabel: 'Depuis',
+    stepsHeading: 'Ce qu’il faut faire',
+    once: 'Tant que cela dure, vous ne recevrez pas d’autre avis. Une fois la situation rétablie, nous vous le dirons.',
+    openLabel: 'Voir l’envoi de données ici',
+    button: 'Ouvrir l’envoi de données',
+    footer: 'Vous recevez cet e-mail parce que vous suivez les envois de données de {{organization}}.',
+  },
+  feedAllClear: {
+    ...alertTitles,
+    subject: 'Résolu, envoi de données {{feed}} :',
+    preheader: 'Tout est rentré dans l’ordre : {{allClear}}',
+    heading: 'Résolu :',
+    feedLabel: 'Envoi de données',
+    organizationLabel: 'Organisation',
+    fileLabel: 'Fichier',
+    raisedLabel: 'Début',
+    clearedLabel: 'Résolu depuis',
+    wasLabel: 'Ce qui vous avait été signalé au début',
+    openLabel: 'Voir l’envoi de données ici',
+    button: 'Ouvrir l’envoi de données',
+    footer: 'Vous recevez cet e-mail parce que vous aviez été averti au début.',
   },
 }

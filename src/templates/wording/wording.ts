@@ -100,6 +100,54 @@ export type Wording = {
     button: string
     footer: string
   }
+  feedAlert: AlertTitles & {
+    /** In front of the kind's title. */
+    subject: string
+    preheader: string
+    feedLabel: string
+    organizationLabel: string
+    fileLabel: string
+    importLabel: string
+    raisedLabel: string
+    stepsHeading: string
+    /** That nobody is told again while it lasts. */
+    once: string
+    /** Above the address of the feed, in the plain text. */
+    openLabel: string
+    button: string
+    footer: string
+  }
+  feedAllClear: AlertTitles & {
+    /** In front of the title of what is over. */
+    subject: string
+    preheader: string
+    /** In front of the title of what is over. */
+    heading: string
+    feedLabel: string
+    organizationLabel: string
+    fileLabel: string
+    raisedLabel: string
+    clearedLabel: string
+    /** Above what was said when it began. */
+    wasLabel: string
+    openLabel: string
+    button: string
+    footer: string
+  }
+}
+
+/** A few words for each kind of alert. */
+export type AlertTitles = {
+  late: string
+  missing: string
+  repeated: string
+  outOfOrder: string
+  held: string
+  failed: string
+  hostKey: string
+  login: string
+  unreachable: string
+  acknowledgement: string
 }
 
 /** What every letter to a person who is brought on board has. */

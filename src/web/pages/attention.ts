@@ -1,6 +1,7 @@
 import type { ShownPause } from '../../deliveries/pause.ts'
 import type { ReleaseLine } from '../../deliveries/releasePlan.ts'
 import type { DeliveryState } from '../../entities/states.ts'
+import type { FeedReport } from '../../feeds/feedReport.ts'
 import type { StoredImport } from '../../importers/importReport.ts'
 import type { SeenWorker } from '../../jobs/seenWorkers.ts'
 import type { Organization } from '../../organizations/organizations.ts'
@@ -12,7 +13,7 @@ import type { Note } from './importNotes.ts'
 
 export type Looked = {
   /** Imports newest first. */
-  organizations: { organization: Organization; answer: { imports: StoredImport[]; deliveries: Partial<Record<DeliveryState, number>>; frozen: Pick<ReleaseLine, 'id' | 'name' | 'reason'>[] } }[]
+  organizations: { organization: Organization; answer: { imports: StoredImport[]; deliveries: Partial<Record<DeliveryState, number>>; frozen: Pick<ReleaseLine, 'id' | 'name' | 'reason'>[]; feeds: Pick<FeedReport, 'id' | 'name' | 'condition'>[] } }[]
   workers: SeenWorker[]
   pause: ShownPause | null
   /** The database's clock. */
@@ -31,7 +32,7 @@ export function attention(looked: Looked): Note[] {
   return [
     ...installationNotes(looked),
     ...looked.organizations.flatMap(({ organization, answer }) =>
-      [...releaseNotes(answer.frozen), ...deliveryNotes(organization, answer.deliveries), ...importNotes(answer.imports, looked.now)].map((note) => (several ? { ...note, heading: `${organization.name}: ${note.heading}` } : note)),
+      [...releaseNotes(answer.frozen), ...feedNotes(answer.feeds), ...deliveryNotes(organization, answer.deliveries), ...importNotes(answer.imports, looked.now)].map((note) => (several ? { ...note, heading: `${organization.name}: ${note.heading}` } : note)),
     ),
   ]
 }
@@ -53,6 +54,13 @@ function releaseNotes(frozen: readonly Pick<ReleaseLine, 'id' | 'name' | 'reason
     const told = reason === null ? 'Somebody froze it: nothing of it leaves.' : 'Too much of its first wave failed: the rest does not follow by itself.'
     return note(reason === null ? 'warn' : 'bad', `${name} is frozen`, told, [`./muster release resume ${id}`, `./muster release cancel ${id}`], `/releases/${id}`)
   })
+}
+
+/** What keeps a feed from its work, or an alert is about; what is held is told with its import. */
+function feedNotes(feeds: readonly Pick<FeedReport, 'id' | 'name' | 'condition'>[]): Note[] {
+  return feeds.flatMap(({ id, name, condition: { code, tone, text, command } }) =>
+    (tone === 'bad' || tone === 'warn') && code !== 'held' ? [note(tone, `Feed ${name}: ${text}`, 'Its page says what happened, and what to do.', command === null ? [] : [command], `/feeds/${id}`)] : [],
+  )
 }
 
 function deliveryNotes({ key }: Organization, counts: Partial<Record<DeliveryState, number>>): Note[] {
@@ -78,7 +86,7 @@ function importNotes(imports: readonly StoredImport[], now: Date): Note[] {
     const { id, state, fileName } = stored
     const href = `/imports/${id}`
     if (stored.stalled) return [note('bad', `${fileName} has stalled`, 'Its worker has given no sign for a minute. Another one goes on from where it was.', [], href)]
-    if (state === 'held') return [note('warn', `${fileName} is held as a whole`, 'It would change more than it may without somebody’s decision.', [`./muster import commit ${id}`, `./muster import cancel ${id}`], href)]
+    if (state === 'held') return [note('warn', `${fileName} is held as a whole`, 'It would change more than it may without somebody’s decision.', [`./muster feed show ${id}`, `./muster feed approve ${id}`], href)]
     if (state === 'previewed') return [note('warn', `${fileName} waits for a decision`, 'Its plan is made and nothing has changed yet.', [`./muster import commit ${id}`, `./muster import cancel ${id}`], href)]
     if (state !== 'failed' || !stored.failure || isSettled(stored, imports.slice(0, index), now)) return []
     const { message, hint } = explainFailure(stored.failure.code, stored.failure.detail)

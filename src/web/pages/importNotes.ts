@@ -16,8 +16,8 @@ export function notesOf(stored: StoredImport, report: ImportReport): Note[] {
   if (failure) notes.push(note('bad', 'The file was refused. Nothing was changed.', `${failure.message} ${failure.hint}`))
   if (stored.stalled) notes.push(note('bad', 'The import has stalled', 'Its worker has given no sign for a minute. Another one goes on from where it was, as soon as one runs.', ['./muster up']))
   if (state === 'previewed') notes.push(note('warn', 'Nothing has changed yet', 'This is the plan. Carry out exactly it, or forget it.', [`./muster import commit ${id}`, `./muster import cancel ${id}`]))
-  if (state === 'held') notes.push(note('warn', 'The whole import is held', 'It would change more than it may without somebody’s decision. Look at the rows below, then carry it out or forget it.', [`./muster import commit ${id}`, `./muster import cancel ${id}`]))
-  if (state === 'committed' && totals.created + totals.updated === 0) notes.push(note('warn', 'Nothing was changed by this import', 'No row created or updated anybody. Look whether it is the file that you meant.'))
+  if (state === 'held') notes.push(note('warn', 'The whole import is held', 'It would change more than it may without somebody’s decision. Look at the rows below, then carry it out or give it up.', [`./muster feed show ${id}`, `./muster feed approve ${id}`, `./muster feed reject ${id}`]))
+  if (state === 'committed' && totals.created + totals.updated + report.deactivated === 0) notes.push(note('warn', 'Nothing was changed by this import', 'No row created or updated anybody. Look whether it is the file that you meant.'))
   if (totals.rejected + totals.held > 0) notes.push(leftOut(report, organization))
   if (state === 'cancelled') notes.push(note('quiet', 'The import was cancelled', 'Nothing was changed.'))
   return notes

@@ -3,6 +3,7 @@ import { countDeliveries } from '../../deliveries/list.ts'
 import { readSmtpPause } from '../../deliveries/pause.ts'
 import { frozenReleases } from '../../deliveries/releasePlan.ts'
 import { DELIVERY_STATES, type DeliveryState } from '../../entities/states.ts'
+import { reportFeeds } from '../../feeds/feedReport.ts'
 import { listImports } from '../../importers/importReport.ts'
 import { seenWorkers } from '../../jobs/seenWorkers.ts'
 import { acrossOrganizations, FIRST_ORGANIZATION } from '../acrossOrganizations.ts'
@@ -32,7 +33,7 @@ async function overview({ database, readCounts }: PageParts) {
     const imports = await listImports(tx, LOOKED_AT)
     const lines = []
     for (const stored of imports.slice(0, SHOWN)) lines.push(await importLine(tx, stored, organization))
-    return { imports, lines, deliveries: await countDeliveries(tx), frozen: await frozenReleases(tx) }
+    return { imports, lines, deliveries: await countDeliveries(tx), frozen: await frozenReleases(tx), feeds: await reportFeeds(tx) }
   })
   const lines = organizations.flatMap(({ answer }) => answer.lines).sort((a, b) => Number(BigInt(b.id) - BigInt(a.id)))
   const counted = (state: DeliveryState): number => organizations.reduce((sum, { answer }) => sum + (answer.deliveries[state] ?? 0), 0)

@@ -1,8 +1,8 @@
-import type { DeliveryPurpose, DeliveryState, ImportState, ReleaseState, RowFate } from '../../entities/states.ts'
+import type { DeliveryPurpose, DeliveryState, FeedFileState, FeedRunState, ImportState, ReleaseState, RowFate } from '../../entities/states.ts'
 import type { Badge, Tone } from '../show.ts'
 
 const IMPORT_TONES: Readonly<Record<ImportState, Tone>> = {
-  received: 'busy', staging: 'busy', previewed: 'warn', held: 'warn', committing: 'busy', committed: 'good', cancelled: 'quiet', failed: 'bad', undone: 'quiet',
+  receiving: 'busy', received: 'busy', staging: 'busy', previewed: 'warn', held: 'warn', committing: 'busy', committed: 'good', cancelled: 'quiet', failed: 'bad', undone: 'quiet',
 }
 
 const DELIVERY_TONES: Readonly<Record<DeliveryState, Tone>> = {
@@ -10,6 +10,12 @@ const DELIVERY_TONES: Readonly<Record<DeliveryState, Tone>> = {
 }
 
 const RELEASE_TONES: Readonly<Record<ReleaseState, Tone>> = { scheduled: 'warn', running: 'busy', frozen: 'bad', finished: 'good', cancelled: 'quiet' }
+
+const FEED_FILE_TONES: Readonly<Record<FeedFileState, Tone>> = {
+  found: 'quiet', importing: 'busy', held: 'warn', imported: 'good', rejected: 'quiet', refused: 'bad', repeated: 'warn', superseded: 'quiet',
+}
+
+const FEED_RUN_TONES: Readonly<Record<FeedRunState, Tone>> = { due: 'busy', looking: 'busy', done: 'good', missing: 'bad', failed: 'bad' }
 
 const FATE_TONES: Readonly<Record<RowFate, Tone>> = { create: 'good', update: 'busy', unchanged: 'quiet', rejected: 'bad', held: 'warn', blank: 'quiet' }
 
@@ -22,6 +28,8 @@ const PURPOSE_NAMES: Readonly<Record<DeliveryPurpose, string>> = {
   passwordReset: 'Password reset',
   passwordChanged: 'Password changed',
   operatorSummary: 'Summary for operators',
+  feedAlert: 'Alert about a feed',
+  feedAllClear: 'All-clear of a feed',
 }
 
 const FATE_NAMES: Readonly<Record<RowFate, string>> = { create: 'Create', update: 'Update', unchanged: 'Unchanged', rejected: 'Rejected', held: 'Held', blank: 'Blank' }
@@ -34,6 +42,12 @@ export const importBadge = ({ state, stalled }: { state: ImportState; stalled: b
 
 /** A delivery's state in a word, with how it looks. */
 export const deliveryBadge = (state: DeliveryState): Badge => ({ text: capitalized(state), tone: DELIVERY_TONES[state] })
+
+/** The state of a feed's file in a word, with how it looks. */
+export const feedFileBadge = (state: FeedFileState): Badge => ({ text: capitalized(state), tone: FEED_FILE_TONES[state] })
+
+/** The state of a feed's run in a word, with how it looks. */
+export const feedRunBadge = (state: FeedRunState): Badge => ({ text: capitalized(state), tone: FEED_RUN_TONES[state] })
 
 /** A release's state in a word, with how it looks. */
 export const releaseBadge = (state: ReleaseState): Badge => ({ text: capitalized(state), tone: RELEASE_TONES[state] })
