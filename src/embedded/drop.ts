@@ -38,7 +38,7 @@ export async function startDrop(home: string, options: { username: string; port:
   const folder = join(opened.path, 'drop')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   giveToHomeOwner(opened, folder)
-  const key = madeOnce(opened, join(opened.path, 'drop-host-key'), () => ssh2.utils.generateKeyPairSync('ed25519').private)
+  const key = madeOnce(opened, join(opened.path, 'drop-host-key'), newHostKey)
   const passwordFile = join(opened.path, 'drop-password')
   const password = madeOnce(opened, passwordFile, () => options.random(12).toString('base64url'))
 
@@ -121,4 +121,12 @@ function fingerprintOf(key: string): string {
   const parsed = ssh2.utils.parseKey(key)
   if (parsed instanceof Error) throw new Error(`The key of the drop cannot be read: ${parsed.message}. Remove drop-host-key from MUSTER_HOME; another one is made.`)
   return `SHA256:${createHash('sha256').update(parsed.getPublicSSH()).digest('base64').replace(/=+$/, '')}`
+}
+
+/** ssh2 makes a key in a few hundred that it cannot read itself: such a one is thrown away. */
+function newHostKey(): string {
+  for (;;) {
+    const { private: key } = ssh2.utils.generateKeyPairSync('ed25519')
+    if (!(ssh2.utils.parseKey(key) instanceof Error)) return key
+  }
 }

@@ -53,7 +53,7 @@ const FILE = `f.id, f.name, f.bytes::float8 as bytes, f.modified_at as "modified
 export function readFiles(tx: Transaction, feedId: string, options: { limit: number; dealtWith?: boolean; runId?: string }): Promise<FileLine[]> {
   return tx.query<FileLine>(
     `select ${FILE} from feed_files f left join imports i on i.id = f.import_id
-     where f.feed_id = $1 and ($2 is false or f.state <> 'found') and ($3::bigint is null or f.run_id = $3) order by coalesce(f.finished_at, f.seen_at) desc, f.id desc limit $4`,
+     where f.feed_id = $1 and ($2 is false or f.state <> 'found') and ($3::bigint is null or f.run_id = $3) order by f.seen_at desc, f.id desc limit $4`,
     [feedId, options.dealtWith ?? false, options.runId ?? null, options.limit],
   )
 }

@@ -4,6 +4,7 @@ import { ERRORS_HEADER } from '../rules/columns.ts'
 import type { FeedIntake } from '../rules/feedPolicy.ts'
 import { newestFile, type Ordered } from './chooseFiles.ts'
 import type { FeedDefinition } from './declaration.ts'
+import { hasCome } from './lease.ts'
 import type { FeedProblem } from './problems.ts'
 
 /** A file as the server lists it. */
@@ -71,9 +72,13 @@ export async function readTaken(tx: Transaction, feedId: string, order: FeedDefi
   }
 }
 
-/** The name under which these bytes were taken in before, or are just being; null where they are new (faults.md 31). What was refused or rejected changed nobody, and may come again. */
+/** The name under which these bytes were taken in before, or are just being; null where they are new (faults.md 31). What was refused or rejected changed nobody, and what was undone does no longer: that may come again. */
 export async function takenAs(tx: Transaction, feedId: string, hash: string): Promise<string | null> {
-  const [row] = await tx.query<{ name: string }>(`select name from feed_files where feed_id = $1 and file_hash = $2 and state in ('importing', 'held', 'imported') order by id limit 1`, [feedId, hash])
+  const [row] = await tx.query<{ name: string }>(
+    `select f.name from feed_files f left join imports i on i.id = f.import_id
+     where f.feed_id = $1 and f.file_hash = $2 and f.state in ('importing', 'held', 'imported') and i.state is distinct from 'undone' order by f.id limit 1`,
+    [feedId, hash],
+  )
   return row?.name ?? null
 }
 
@@ -109,9 +114,6 @@ export async function markImporting(tx: Transaction, fileId: string, taken: { ru
   await tx.run(`update feed_files set state = 'importing', run_id = $2, import_id = $3, file_hash = $4, problem = null where id = $1 and state = 'found'`, [fileId, taken.runId, taken.importId, taken.hash])
 }
 
-/** Due from this statement on: the column keeps milliseconds, to which the time of now would be rounded up half of the time. */
-const AT_ONCE = `date_trunc('milliseconds', now())`
-
 /** Nothing is done with these files, and why; what is to be said of it on the server is due. */
 export async function setAside(
   tx: Transaction,
@@ -120,7 +122,7 @@ export async function setAside(
   about: { runId: string | null; problem: FeedProblem; hash?: string },
 ): Promise<void> {
   await tx.run(
-    `update feed_files set state = $2, run_id = coalesce(run_id, $3), problem = $4, file_hash = coalesce($5, file_hash), settle_at = ${AT_ONCE}, settle_attempts = 0, finished_at = now()
+    `update feed_files set state = $2, run_id = coalesce(run_id, $3), problem = $4, file_hash = coalesce($5, file_hash), settle_at = now(), settle_attempts = 0, finished_at = now()
      where id = any ($1::bigint[]) and state in ('found', 'held')`,
     [[...fileIds], state, about.runId, JSON.stringify(about.problem), about.hash ?? null],
   )
@@ -151,7 +153,7 @@ export function takeOverImports(tx: Transaction, feedId: string): Promise<MovedF
      update feed_files f set state = m.state, problem = m.problem, counts = coalesce(m.changes, f.counts),
        headers = coalesce((select jsonb_agg(c.value->'header' order by c.ordinality) from jsonb_array_elements(m.columns) with ordinality c where c.value->>'header' <> $2), f.headers),
        -- Nothing is said of one that goes on.
-       settle_at = case when m.state = 'importing' then f.settle_at else ${AT_ONCE} end, settle_attempts = 0,
+       settle_at = case when m.state = 'importing' then f.settle_at else now() end, settle_attempts = 0,
        finished_at = case when m.state in ('importing', 'held') then null else now() end
      from moved m where f.id = m.id and f.state <> m.state
      returning f.id, f.name, f.bytes::float8 as bytes, f.modified_at as "modifiedAt", f.import_id as "importId", f.state, f.problem`,
@@ -175,7 +177,7 @@ export type FileToSettle = ListedFile & {
 export function filesToSettle(tx: Transaction, feedId: string): Promise<FileToSettle[]> {
   return tx.query<FileToSettle>(
     `select ${NAMED}, state, import_id as "importId", file_hash as hash, problem, settle_attempts as attempts, acknowledged, archived_at as "archivedAt"
-     from feed_files where feed_id = $1 and settle_at <= now() order by id`,
+     from feed_files where feed_id = $1 and ${hasCome('settle_at')} order by id`,
     [feedId],
   )
 }
@@ -199,7 +201,7 @@ const SETTLE_SECONDS = { first: 60, most: 6 * 3_600 }
 /** The server did not take the answer: it is tried again, after a pause that grows. Gives those that are still to be answered for. */
 export async function settleLater(tx: Transaction, fileIds: readonly string[]): Promise<Set<string>> {
   const later = await tx.query<{ id: string }>(
-    `update feed_files set settle_attempts = settle_attempts + 1, settle_at = now() + make_interval(secs => least($2 * power(2, least(settle_attempts, 20)), $3)) where id = any ($1::bigint[]) and settle_at <= now() returning id`,
+    `update feed_files set settle_attempts = settle_attempts + 1, settle_at = now() + make_interval(secs => least($2 * power(2, least(settle_attempts, 20)), $3)) where id = any ($1::bigint[]) and ${hasCome('settle_at')} returning id`,
     [[...fileIds], SETTLE_SECONDS.first, SETTLE_SECONDS.most],
   )
   return new Set(later.map(({ id }) => id))

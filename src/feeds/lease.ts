@@ -11,6 +11,9 @@ export const FEED_LEASE_SECONDS = 90
 /** Seconds until a feed with an import under way is looked at all the same, should nobody wake it; with a held one. */
 const FALLBACK_SECONDS = { importing: 60, held: 3_600 }
 
+/** SQL: the time in a column has come. The columns keep milliseconds, to which half of all times are rounded up. */
+export const hasCome = (column: string): string => `${column} < now() + interval '1 millisecond'`
+
 /** The feed is another worker's by now. */
 export class FeedTakenAway extends Error {
   constructor(feedId: string) {
@@ -24,7 +27,7 @@ export async function takeFeed(tx: Transaction, feedId: string): Promise<string 
   const token = randomUUID()
   const taken = await tx.run(
     `update feeds set lease_token = $2, lease_until = now() + make_interval(secs => $3), wake_at = now() + make_interval(secs => $3)
-     where id = $1 and wake_at <= now() and (lease_until is null or lease_until < now())`,
+     where id = $1 and ${hasCome('wake_at')} and (lease_until is null or lease_until < now())`,
     [feedId, token, FEED_LEASE_SECONDS],
   )
   return taken === 0 ? null : token
@@ -67,7 +70,7 @@ export async function giveFeedBack(tx: Transaction, feedId: string, token: strin
          (select min(settle_at) from feed_files where feed_id = f.id and settle_at is not null),
          (select now() + make_interval(secs => $3) where exists (select from feed_files where feed_id = f.id and state = 'importing')),
          (select now() + make_interval(secs => $4) where exists (select from feed_files where feed_id = f.id and state = 'held')))
-     where id = $1 and lease_token = $2 returning coalesce(wake_at <= now(), false) as due`,
+     where id = $1 and lease_token = $2 returning coalesce(${hasCome('wake_at')}, false) as due`,
     [feedId, token, FALLBACK_SECONDS.importing, FALLBACK_SECONDS.held],
   )
   return row?.due ?? false

@@ -1,6 +1,7 @@
 import type { Transaction } from '../entities/database.ts'
 import type { FeedRunKind, FeedRunState } from '../entities/states.ts'
 import type { FeedDefinition } from './declaration.ts'
+import { hasCome } from './lease.ts'
 import type { FeedProblem } from './problems.ts'
 
 export type OpenRun = {
@@ -35,7 +36,7 @@ export function dueRuns(tx: Transaction, feedId: string, contract: Pick<FeedDefi
   return tx.query<OpenRun>(
     `select id, kind, slot_at as "slotAt", looks, files_taken as "filesTaken", problem, extract(epoch from now() - created_at)::float8 as age, ${until('$2')} as "lateIn", ${until('$3')} as "missingIn"
      from feed_runs r where feed_id = $1 and state in ('due', 'looking')
-       and (next_look_at <= now() or next_look_at is null and not exists (select from feed_files f where f.feed_id = r.feed_id and (f.state = 'importing' or f.state = 'held' and r.problem->>'code' = 'feed.waits_for_decision')))
+       and (${hasCome('next_look_at')} or next_look_at is null and not exists (select from feed_files f where f.feed_id = r.feed_id and (f.state = 'importing' or f.state = 'held' and r.problem->>'code' = 'feed.waits_for_decision')))
      order by id`,
     [feedId, contract.lateAfterMinutes, contract.missingAfterMinutes],
   )

@@ -16,8 +16,9 @@ export type RejectedOfWorkbook = Rejected & {
   identity?: TemplateIdentity | null
 }
 
-/** Rows after which it is looked whether the destination keeps up. */
+/** Rows, and characters in their cells, after which it is looked whether the destination keeps up. */
 const BATCH = 200
+const BATCH_CHARACTERS = 2 * 1024 * 1024
 const ERRORS_WIDTH = 80
 const FALLBACK_SHEET = 'People'
 
@@ -73,11 +74,16 @@ async function writeRows(book: WorkbookWriter, rejected: Rejected): Promise<Retu
   sheet.addRow([...own.map((_, index) => ({ value: header[index] ?? null, style: HEADER })), { value: ERRORS_HEADER, style: ERRORS_HEAD }], 24)
 
   const returned = { rows: 0, issues: 0 }
+  let characters = 0
   for await (const row of rows) {
-    sheet.addRow(cellsOf(row, rejected.columns, retyped))
+    const cells = cellsOf(row, rejected.columns, retyped)
+    sheet.addRow(cells)
+    for (const cell of cells) if (typeof cell?.value === 'string') characters += cell.value.length
     returned.rows += 1
     returned.issues += row.issues.length
-    if (returned.rows % BATCH === 0) await sheet.settle()
+    if (returned.rows % BATCH !== 0 && characters < BATCH_CHARACTERS) continue
+    await sheet.settle()
+    characters = 0
   }
   await sheet.close()
   return returned

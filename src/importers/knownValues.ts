@@ -2,6 +2,10 @@ import type { Catalog, Entry } from '../organizations/catalog.ts'
 import { catalogKey, nearestFinder } from '../rules/nearest.ts'
 import type { IssueDetail } from '../rules/problem.ts'
 
+/** Values that are remembered as they were typed, and the characters of one: a column of free text would fill the memory; known names are few and short. */
+const MOST_MET = 10_000
+const LONGEST_MET = 200
+
 /** One list of the catalog as the rows of an import look values up in it. */
 export class KnownValues<T extends Entry> {
   readonly #byKey: Map<string, T>
@@ -20,8 +24,7 @@ export class KnownValues<T extends Entry> {
     const met = this.#met.get(text)
     if (met !== undefined) return met
     const found = this.#byKey.get(catalogKey(text)) ?? null
-    // A column of free text would fill the memory; known names are few.
-    if (this.#met.size < 10_000) this.#met.set(text, found)
+    if (this.#met.size < MOST_MET && text.length <= LONGEST_MET) this.#met.set(text, found)
     return found
   }
 
@@ -54,7 +57,7 @@ export class KnownLookups {
     const met = this.#met.get(text)
     if (met !== undefined) return met
     const found = this.#look(text)
-    if (this.#met.size < 10_000) this.#met.set(text, found)
+    if (this.#met.size < MOST_MET && text.length <= LONGEST_MET) this.#met.set(text, found)
     return found
   }
 

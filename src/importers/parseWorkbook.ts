@@ -26,13 +26,14 @@ export type WorkbookOptions = {
 export type Workbook = Source & {
   sheets: { name: string; state: SheetState }[]
   properties: { date1904: boolean }
-  /** The first 1,000 rows of a sheet that is not visible; none where there is no such sheet. */
+  /** The first rows of a sheet that is not visible, 1,000 or fewer where they hold much; none where there is no such sheet. */
   readHiddenSheet(name: string): Promise<SourceRow[]>
 }
 
 const MOST_HIDDEN_ROWS = 1_000
 /** Links of one sheet that are looked at; see marks.ts. */
 const MOST_ADDRESSES = 1 << 18
+const MOST_ADDRESS_CHARACTERS = 1 << 25
 
 /**
  * Opens a workbook: its container is checked, its sheets and formats are known, no row is read yet.
@@ -53,10 +54,13 @@ export async function openWorkbook(source: ByteSource, limits: Limits, options: 
 
   const rowsOf = async function* ({ part }: Sheet): AsyncGenerator<SourceRow[]> {
     const addresses = new Map<string, string>()
+    let characters = 0
     await eachRelationship(container, part, ({ id, type, target, external }) => {
       const address = type === 'hyperlink' && external ? mailAddress(target) : null
       if (address === null) return
       addresses.set(id, address)
+      characters += id.length + address.length
+      if (characters > MOST_ADDRESS_CHARACTERS) throw new FileRefused('file.too_large', { what: 'number of characters of its links', size: characters, limit: MOST_ADDRESS_CHARACTERS })
       if (addresses.size > MOST_ADDRESSES) throw new FileRefused('file.too_large', { what: 'number of its links', size: addresses.size, limit: MOST_ADDRESSES })
     })
     const marks = await readMarks(xmlOf(part), part, addresses)
@@ -74,13 +78,10 @@ export async function openWorkbook(source: ByteSource, limits: Limits, options: 
     rows: () => rowsOf(sheet),
     async readHiddenSheet(name) {
       const hidden = parts.sheets.find((candidate) => candidate.name === name && candidate.state !== 'visible')
-      const rows: SourceRow[] = []
-      if (!hidden) return rows
-      for await (const batch of rowsOf(hidden)) {
-        rows.push(...batch.slice(0, MOST_HIDDEN_ROWS - rows.length))
-        if (rows.length === MOST_HIDDEN_ROWS) break
-      }
-      return rows
+      if (!hidden) return []
+      // Whatever is held together is held in one batch.
+      for await (const batch of rowsOf(hidden)) return batch.slice(0, MOST_HIDDEN_ROWS)
+      return []
     },
   }
 }

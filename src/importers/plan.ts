@@ -102,7 +102,9 @@ function planStatement(importId: string, staged: ReadonlySet<StagedColumn>, sett
   const idOfAnother = byId && byMail ? 'm.id is not null and m.id is distinct from c.id and r.external_id is not null and m.external_id is not null' : 'false'
   const newMail = byId && byMail ? 'c.id is not null and c.email_key is not null and r.email_key is not null and c.email_key <> r.email_key' : 'false'
   const wasMailed = byId ? `exists (select from users u join deliveries d on d.user_id = u.id where u.contact_id = c.id and d.state in ('sending', 'sent', 'unknown', 'bounced'))` : 'false'
-  const inactive = `${t('state')} = 'inactive'`
+  // Somebody who comes back under another address is as much in doubt as somebody who was never away.
+  const backElsewhere = settings.matching.deactivated === 'reactivate' ? `${newMail} and ${wasMailed}` : 'false'
+  const inactive = `${t('state')} = 'inactive' and not (${backElsewhere})`
   const declined = byId && byMail ? `exists (select from identity_decisions i where i.contact_id = c.id and i.kind = 'moved' and i.state = 'rejected' and lower(i.given ->> 'email') = r.email_key)` : 'false'
   // Decided about as the person still stands; whoever was changed since is asked about anew.
   const keptAway = `exists (select from identity_decisions i where i.contact_id = (${t('id')})::bigint and i.kind = 'deactivated' and i.state = 'rejected' and i.decided_at >= ${t('updated_at')})`

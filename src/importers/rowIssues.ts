@@ -19,13 +19,18 @@ export type ShownIssue = {
 
 /** Issues that are written at once. */
 const BATCH = 5_000
+/** Characters from which a part of a text is kept as a part, and the whole of it with it (V8's SlicedString). */
+const SHARED = 13
 
-/** Keeps issues as they come up; `flush` writes what is left. Memory stays flat however many rows are bad. */
+/** An issue that holds nothing of the file but itself: its detail is JSON. */
+type WaitingIssue = Omit<RowIssue, 'detail'> & { detail: string | null }
+
+/** Keeps issues as they come up; `flush` writes what is left. Memory stays flat however many rows are bad, if `isFull` is asked after each. */
 export class IssueWriter {
   readonly #database: Pick<Database, 'tenant'>
   readonly #organizationId: string
   readonly #importId: string
-  #waiting: RowIssue[] = []
+  #waiting: WaitingIssue[] = []
 
   constructor(database: Pick<Database, 'tenant'>, organizationId: string, importId: string) {
     this.#database = database
@@ -34,22 +39,28 @@ export class IssueWriter {
   }
 
   add(issue: RowIssue): void {
-    this.#waiting.push(issue)
+    this.#waiting.push({ ...issue, value: issue.value === null ? null : ownText(issue.value), detail: issue.detail === null ? null : JSON.stringify(issue.detail) })
   }
 
-  /** Writes a full batch; to be awaited between batches of rows. */
-  async settle(): Promise<void> {
-    if (this.#waiting.length >= BATCH) await this.flush()
+  /** Whether there are enough to be written. One row can have many thousand. */
+  get isFull(): boolean {
+    return this.#waiting.length >= BATCH
   }
 
   async flush(): Promise<void> {
     const issues = this.#waiting
     this.#waiting = []
-    if (issues.length > 0) await this.#database.tenant(this.#organizationId, (tx) => insertIssues(tx, this.#importId, issues))
+    if (issues.length === 0) return
+    await this.#database.tenant(this.#organizationId, async (tx) => {
+      for (let from = 0; from < issues.length; from += BATCH) await insertIssues(tx, this.#importId, issues.slice(from, from + BATCH))
+    })
   }
 }
 
-async function insertIssues(tx: Transaction, importId: string, issues: readonly RowIssue[]): Promise<void> {
+/** The same text in memory of its own: a value is the beginning of a cell, and a cell may be a part of a piece of the file, which would be kept until issues are written. */
+const ownText = (text: string): string => (text.length < SHARED ? text : Buffer.from(text, 'utf16le').toString('utf16le'))
+
+async function insertIssues(tx: Transaction, importId: string, issues: readonly WaitingIssue[]): Promise<void> {
   await tx.run(
     `insert into import_issues (organization_id, import_id, row, header, field, code, severity, value, detail)
      select $1, $2, * from unnest($3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])`,
@@ -63,7 +74,7 @@ async function insertIssues(tx: Transaction, importId: string, issues: readonly 
       issues.map((issue) => issue.severity),
       // PostgreSQL stores no NUL; a lone surrogate is no UTF-8.
       issues.map((issue) => issue.value?.replaceAll('\0', '␀').toWellFormed() ?? null),
-      issues.map((issue) => (issue.detail === null ? null : JSON.stringify(issue.detail))),
+      issues.map((issue) => issue.detail),
     ],
   )
 }

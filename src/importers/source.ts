@@ -59,6 +59,8 @@ export type Limits = {
   columns: number
   /** Characters in one cell. */
   cellCharacters: number
+  /** Characters in all cells of one row: what bounds memory where its single cells are within their limit. */
+  rowCharacters: number
 }
 
 export const LIMITS: Limits = {
@@ -69,6 +71,7 @@ export const LIMITS: Limits = {
   rows: 1_048_576,
   columns: 500,
   cellCharacters: 32_767,
+  rowCharacters: 4 * 1024 * 1024,
 }
 
 /** What was found out about a file before its rows are read; shown to people as it is. */
@@ -81,6 +84,6 @@ export type SourceDescription = {
 
 export type Source = {
   description: SourceDescription
-  /** Batches of up to some thousand rows. Ends early only by throwing FileRefused. */
+  /** Batches of up to some thousand rows, fewer where they hold much: a batch takes some MB of memory. Ends early only by throwing FileRefused. */
   rows(): AsyncIterable<SourceRow[]>
 }

@@ -221,9 +221,9 @@ async function copyRows(
         text += validator.validate(isExample(row) ? { ...row, cells: [] } : row) + '\n'
         if (row.hidden) hidden++
         if (text.length >= COPY_BATCH) await send()
+        if (issues.isFull) await issues.flush()
       }
       staged += rows.length
-      await issues.settle()
       if (performance.now() - renewedAt > 2_000) {
         renewedAt = performance.now()
         await database.tenant(tx.organizationId, (other) => renewStaging(other, staging, staged))

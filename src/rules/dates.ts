@@ -90,7 +90,7 @@ export function sendAtReader(options: SendAtOptions): (text: string, report: Rep
   const known = new Map<string, string>()
   return (text, report) => {
     const instant = known.get(text) ?? parseSendAt(text, options, report)
-    if (instant !== null && known.size < MOST_REMEMBERED) known.set(text, instant)
+    if (instant !== null && known.size < MOST_REMEMBERED && text.length <= LONGEST) known.set(text, instant)
     return instant
   }
 }

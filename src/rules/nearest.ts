@@ -56,7 +56,7 @@ export function nearestFinder(known: Iterable<string>): (text: string) => string
     const key = likenessKey(text)
     const at = key === '' || key.length > LONGEST ? -1 : nearestIndex(key, keys)
     const answer = values[at] ?? null
-    if (answers.size < MOST_ANSWERS) answers.set(text, answer)
+    if (answers.size < MOST_ANSWERS && text.length <= LONGEST) answers.set(text, answer)
     return answer
   }
 }

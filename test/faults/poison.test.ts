@@ -1,27 +1,22 @@
-/** Fault 42 with a file that really takes all the memory of its worker: it is put aside after two, and no other file with it. */
+/** Fault 42 with a file that really takes all the memory of its worker: it is put aside after two, and no other file with it. And files that would, and must not. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { DEFAULT_OPTIONS, receiveFile } from '../../src/importers/receive.ts'
+import { fewLongTexts } from '../support/heavyWorkbooks.ts'
 import { writeWorkbook } from '../support/writeWorkbook.ts'
 import { endProcesses, expectEnded, importWorld, peopleCsv, wrongPeopleCsv, wrongTotals, type Process, type World } from './importProcesses.ts'
 
 /** What a worker here may have, in MB; it needs half of that for itself, and ordinary files no more. */
-const MEMORY = { NODE_OPTIONS: '--max-old-space-size=160' }
+const HEAP = '--max-old-space-size=160'
+/** A text of a file that takes all of that, where it is read with eatMemory.ts. */
+const EATS_MEMORY = 'takes all the memory of its worker'
+const MEMORY = { NODE_OPTIONS: `${HEAP} --import=${pathToFileURL(join(import.meta.dirname, 'eatMemory.ts')).href}`, EAT_MEMORY_AT: EATS_MEMORY }
 /** Rows of a file that is stopped in the middle. */
 const ROWS = 7_000
 
-/**
- * A small workbook whose rows hold gigabytes: two long texts, each the text of many thousand cells. Their numbers share a place in the reader's memory of texts,
- * so that each cell makes its own.
- */
-function poison(): Buffer {
-  const SHARED = 16_384
-  const long = (letter: string): string => `<si><t>${letter.repeat(32_000)}</t></si>`
-  const cells = (row: number): string => Array.from({ length: 400 }, (_, column) => `<c s="${(row * 7919 + column * 104_729) % 997}" t="s"><v>${(column % 2) * SHARED}</v></c>`).join('')
-  const headers = ['External ID', 'First Name', 'Last Name', 'Email', ...Array.from({ length: 396 }, (_, index) => `Note ${index}`)]
-  const rows = Array.from({ length: 400 }, (_, index) => `<row r="${index + 2}">${cells(index + 2)}</row>`)
-  const header = `<row r="1">${headers.map((text) => `<c t="inlineStr"><is><t>${text}</t></is></c>`).join('')}</row>`
-  return writeWorkbook({ sheets: [{ rows: header + rows.join('') }], strings: long('a') + '<si><t>-</t></si>'.repeat(SHARED - 1) + long('b') })
-}
+/** A small workbook like any other besides. */
+const poison = (): Buffer => writeWorkbook({ sheets: [{ rows: ['Email', EATS_MEMORY].map((text, index) => `<row r="${index + 1}"><c t="inlineStr"><is><t>${text}</t></is></c></row>`).join('') }] })
 
 let world: World
 beforeAll(async () => {
@@ -74,6 +69,43 @@ test('42: it is put aside after it has ended two workers; the file that was read
   await world.reaches(good, 'committed')
   expect(await expectEnded(world, good)).toMatchObject(wrongTotals(ROWS))
   const next = await world.receive(peopleCsv(20, ROWS + 1))
+  await world.reaches(next, 'committed')
+  expect(await expectEnded(world, next)).toMatchObject({ created: 20 })
+  worker.process.kill('SIGTERM')
+  expect(await worker.ended).toBe(0)
+})
+
+test('a workbook that holds gigabytes in few bytes takes no worker with it: it is taken in, or refused with its reason', { timeout: 60_000 }, async () => {
+  const worker = await world.start('worker.ts', { NODE_OPTIONS: HEAP })
+  const take = async (bytes: Buffer, options = {}): Promise<string> => {
+    expect(bytes.length).toBeLessThan(1_000_000)
+    const importId = await receiveFile(world.database, world.people.organizationId, { name: 'people.xlsx', bytes: [bytes] }, { ...DEFAULT_OPTIONS, ...options })
+    await world.wake(importId)
+    await world.reaches(importId, 'committed', 'failed')
+    expect(await attemptsOf(importId)).toBe(1)
+    return importId
+  }
+
+  const wide = await take(fewLongTexts({ rows: 400, columns: 400 }))
+  await expectEnded(world, wide, 'failed')
+  expect((await world.people.report(wide)).failure?.code).toBe('file.too_large')
+
+  // Each cell is read, kept as an attribute's, and refused with a problem of its own.
+  const setColumns = Object.fromEntries(Array.from({ length: 96 }, (_, index) => [`Note ${index}`, { attribute: `Note ${index}` }]))
+  const long = await take(fewLongTexts({ rows: 120, columns: 100 }), { setColumns })
+  console.log(await world.people.report(long))
+  expect(await expectEnded(world, long)).toMatchObject({ read: 120, rejected: 120 })
+  expect(await world.sql(`select code, count(*)::int as count from import_issues where import_id = $1 and field is null group by code`, [long])).toEqual([{ code: 'cell.too_long', count: 120 * 96 }])
+
+  // As many problems as a cell can have parts.
+  const parts = 'x;'.repeat(16_000)
+  const rows = Array.from({ length: 12 }, (_, index) => `<row r="${index + 2}"><c t="inlineStr"><is><t>many${index}@acme.example</t></is></c><c t="s"><v>0</v></c></row>`)
+  const header = `<row r="1">${['Email', 'Groups'].map((text) => `<c t="inlineStr"><is><t>${text}</t></is></c>`).join('')}</row>`
+  const many = await take(writeWorkbook({ sheets: [{ rows: header + rows.join('') }], strings: `<si><t>${parts}</t></si>` }))
+  expect(await expectEnded(world, many)).toMatchObject({ read: 12, rejected: 12 })
+
+  const next = await world.receive(peopleCsv(20, 2 * ROWS))
+  await world.wake(next)
   await world.reaches(next, 'committed')
   expect(await expectEnded(world, next)).toMatchObject({ created: 20 })
   worker.process.kill('SIGTERM')

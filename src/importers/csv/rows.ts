@@ -8,8 +8,6 @@ const PIECE = 256 * 1024
 const BATCH = 4_096
 /** As many columns as a sheet can have: trailing delimiters without a value are passed over as far as that. */
 const SHEET_COLUMNS = 16_384
-/** The most characters of one record: what bounds memory where its single cells are within their limit. */
-const RECORD = 4 * 1024 * 1024
 
 export type RowsOptions = {
   /** The characters of a `sep=` line with which the text begins, or 0. */
@@ -95,11 +93,14 @@ const rowShaper = (limits: Limits): RowShaper => {
     if (isBlank) return { row: line, cells: [] }
 
     const cells: Cell[] = record
+    let characters = 0
     for (let index = 0; index < record.length; index += 1) {
       const { length } = record[index]!
       if (length === 0) cells[index] = null
       else if (length > limits.cellCharacters) throw tooLarge('number of characters in one cell', length, limits.cellCharacters)
+      characters += length
     }
+    if (characters > limits.rowCharacters) throw tooLarge('number of characters in one row', characters, limits.rowCharacters)
     if (record.length === width) return { row: line, cells }
 
     const filled = cells.findLastIndex((cell) => cell !== null) + 1
@@ -130,7 +131,7 @@ const checkUnfinished = async (text: string, line: number, pieces: AsyncIterable
   const { fields, open } = splitUnfinished(text, delimiter)
   if (fields.length > Math.max(SHEET_COLUMNS, limits.columns)) throw tooLarge('number of columns', fields.length, limits.columns)
   const long = fields.findIndex((field) => field.length > limits.cellCharacters)
-  if (long === -1 && text.length > RECORD) throw tooLarge('number of characters in one row', text.length, RECORD)
+  if (long === -1 && text.length > limits.rowCharacters) throw tooLarge('number of characters in one row', text.length, limits.rowCharacters)
   if (long === -1) return
   if (open === null || long < fields.length - 1) throw tooLarge('number of characters in one cell', fields[long]!.length, limits.cellCharacters)
 

@@ -20,14 +20,27 @@ export type SheetContext = {
   marks: Marks
 }
 
+/** Rows in a batch. */
+const BATCH_ROWS = 2_000
+/**
+ * Bytes of memory in a batch, estimated: a small file can share one long text among all its cells, each of which may make its own.
+ * 2,000 ordinary rows are far below.
+ */
+const BATCH_BYTES = 16 * 1024 * 1024
+/** Bytes of a cell besides its text: its object and its place. */
+const CELL_BYTES = 64
+
 /** Array formulas in force at one row; what lies in more than that is taken as typed values. */
 const MOST_ARRAYS = 1_000
 
 export class RowBuilder {
   readonly context: SheetContext
-  /** Finished rows that nobody has taken yet. */
+  /** Finished rows that nobody has taken yet, and about how many bytes they hold. */
   rows: SourceRow[] = []
+  bytes = 0
   rowCount = 0
+  /** Characters in the cells of the row being built. */
+  characters = 0
   /** Number of the row begun last, and in it of the cell begun last; 0 = none. */
   row = 0
   column = 0
@@ -50,6 +63,7 @@ export class RowBuilder {
     this.row = row
     this.hidden = hidden
     this.column = 0
+    this.characters = 0
     this.cells = []
     if (this.arrays.length > 0) this.arrays = this.arrays.filter((range) => range.bottom >= row)
   }
@@ -67,7 +81,7 @@ export class RowBuilder {
 
   putText(text: string, formula: boolean): void {
     if (text === '') return
-    if (text.length > this.context.limits.cellCharacters) throw this.tooLong(text.length)
+    this.count(text.length)
     this.put(formula || this.arrays.length > 0 && this.inArray() ? { type: 'text', text, formula: true } : text)
   }
 
@@ -79,6 +93,7 @@ export class RowBuilder {
 
   /** A number written by its digits and without a formula. */
   putNumber(text: string, style: number): void {
+    this.count(text.length)
     const cell = numberOf(text, this.context.styles.isDate(style), this.context.date1904)
     if (this.arrays.length > 0 && this.inArray() && typeof cell === 'object') this.put({ ...cell, formula: true } as Cell)
     else this.put(cell)
@@ -89,7 +104,18 @@ export class RowBuilder {
     const cell = cellOf(type, text, formula || text !== null && this.arrays.length > 0 && this.inArray(), this.context.styles.isDate(style), this.context.date1904)
     if (typeof cell === 'string') this.putText(cell, false)
     else if (cell?.type === 'text') this.putText(cell.text, true)
-    else if (cell) this.put(cell)
+    else if (cell) {
+      this.count(text?.length ?? 0)
+      this.put(cell)
+    }
+  }
+
+  /** Counts the characters of a cell to come. */
+  count(length: number): void {
+    const { limits } = this.context
+    if (length > limits.cellCharacters) throw this.tooLong(length)
+    this.characters += length
+    if (this.characters > limits.rowCharacters) throw new FileRefused('file.too_large', { what: `number of characters in row ${this.row}`, size: this.characters, limit: limits.rowCharacters })
   }
 
   put(cell: Cell): void {
@@ -107,6 +133,20 @@ export class RowBuilder {
     if (context.marks.merges.length > 0) this.markMerged()
     if (++this.rowCount > context.limits.rows) throw new FileRefused('file.too_large', { what: 'number of rows', size: this.rowCount, limit: context.limits.rows })
     this.rows.push(this.hidden ? { row, cells, hidden: true } : { row, cells })
+    this.bytes += cells.length * CELL_BYTES + this.characters * 2
+  }
+
+  /** Whether the finished rows are a batch: they are to be taken before more are read. */
+  isFull(): boolean {
+    return this.rows.length >= BATCH_ROWS || this.bytes >= BATCH_BYTES
+  }
+
+  /** Hands the finished rows over. */
+  takeRows(): SourceRow[] {
+    const { rows } = this
+    this.rows = []
+    this.bytes = 0
+    return rows
   }
 
   /** A range over several rows marks all of its cells, as its value cannot be told to belong to one row; within one row only the covered ones. */

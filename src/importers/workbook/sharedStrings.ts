@@ -15,6 +15,8 @@ const SEGMENT = 1 << SEGMENT_BITS
 const MOST_BYTES = 1024 * 1024 * 1024
 const MOST_STRINGS = 1 << 25
 const CACHE = 1 << 14
+/** Characters of a text in the cache: longer ones, which are no group or role, would make it large. */
+const LONGEST_CACHED = 256
 
 export class SharedStrings {
   count = 0
@@ -54,6 +56,7 @@ export class SharedStrings {
     const next = index + 1 < this.count ? this.starts[index + 1]! : 0xffffffff
     const end = next >>> SEGMENT_BITS === number ? next & (SEGMENT - 1) : this.used[number]!
     const text = decodeEscapes(this.segments[number]!.toString(undefined, start & (SEGMENT - 1), end))
+    if (text.length > LONGEST_CACHED) return text
     this.cachedIndex[slot] = index
     this.cachedText[slot] = text
     return text

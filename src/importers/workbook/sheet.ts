@@ -10,9 +10,6 @@ import { readShortCells } from './shortCells.ts'
 import { Texts } from './texts.ts'
 import { CLOSE, MORE, OPEN, Xml, nameCode } from './xml.ts'
 
-/** Rows in a batch. */
-const BATCH = 2_000
-
 const SHEET_DATA = nameCode('sheetData'), ROW = nameCode('row'), C = nameCode('c'), V = nameCode('v'), F = nameCode('f'), IS = nameCode('is'), T = nameCode('t'), RUN = nameCode('r')
 const ATTRIBUTE_R = nameCode('r'), ATTRIBUTE_S = nameCode('s'), ATTRIBUTE_T = nameCode('t'), HIDDEN = nameCode('hidden')
 
@@ -20,18 +17,17 @@ const ATTRIBUTE_R = nameCode('r'), ATTRIBUTE_S = nameCode('s'), ATTRIBUTE_T = na
 const BEFORE = 0, DATA = 1, IN_ROW = 2, IN_CELL = 3, IN_VALUE = 4, IN_FORMULA = 5, IN_INLINE = 6, IN_RUN = 7, IN_INLINE_TEXT = 8, AFTER = 9
 
 /**
- * Hands on the rows of a sheet that hold anything, with their own numbers, in batches of up to 2,000. `chunks` is valid UTF-8.
+ * Hands on the rows of a sheet that hold anything, with their own numbers, in batches of up to 2,000, fewer where they hold much text. `chunks` is valid UTF-8.
  * Throws FileRefused: `file.corrupt` where rows or cells contradict themselves, `file.too_large` beyond a limit.
  */
 export async function* readSheet(chunks: AsyncIterable<Buffer>, context: SheetContext): AsyncGenerator<SourceRow[]> {
   const reader = new SheetReader(context)
   const { row } = reader
   for await (const _ of reader.xml.feed(chunks)) {
-    reader.run()
-    while (row.rows.length >= BATCH) yield row.rows.splice(0, BATCH)
+    while (!reader.run()) yield row.takeRows()
   }
   reader.finish()
-  if (row.rows.length > 0) yield row.rows
+  if (row.rows.length > 0) yield row.takeRows()
 }
 
 class SheetReader {
@@ -57,18 +53,21 @@ class SheetReader {
     this.row = new RowBuilder(context)
   }
 
-  run(): void {
+  /** Reads on: true at the end of what is there, false where a batch is full before that. A chunk of little cells can name many long texts. */
+  run(): boolean {
     const { xml, row, texts } = this
     for (;;) {
       if (this.where === IN_ROW && this.skipping === 0) readShortCells(xml, row, texts)
       const kind = xml.next()
-      if (kind === MORE) return
+      if (kind === MORE) return true
       if (this.skipping > 0) {
         if (kind === CLOSE) this.skipping--
         else if (kind === OPEN && !xml.empty) this.skipping++
       } else if (kind === OPEN) this.open()
-      else if (kind === CLOSE) this.close()
-      else if (this.where === IN_VALUE || this.where === IN_INLINE_TEXT) this.append(xml.text())
+      else if (kind === CLOSE) {
+        this.close()
+        if (this.where === DATA && row.isFull()) return false
+      } else if (this.where === IN_VALUE || this.where === IN_INLINE_TEXT) this.append(xml.text())
     }
   }
 
