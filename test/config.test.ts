@@ -4,6 +4,7 @@ import { SettingsRefused, readConfig } from '../src/config.ts'
 import type { Environment } from '../src/config.ts'
 
 const SECRET = 'a secret of at least 32 characters'
+const PREVIOUS = 'what the secret was before it was changed'
 
 const faultsOf = (environment: Environment): readonly string[] => {
   try {
@@ -20,7 +21,7 @@ describe('the settings', () => {
     expect(readConfig({})).toEqual({
       databaseUrl: null, redisUrl: null, smtpUrl: null, home: join(import.meta.dirname, '..', '.muster'), port: 3000, portIsDefault: true,
       portalPort: 3001, portalPortIsDefault: true, portalHost: '127.0.0.1', trustedProxies: 0, hashCost: { memory: 19_456, passes: 2, parallelism: 1 },
-      publicUrl: null, secret: null, logLevel: 'info', failpoint: null,
+      publicUrl: null, secret: null, previousSecret: null, operator: null, dropPort: 3022, dropPortIsDefault: true, logLevel: 'info', failpoint: null,
     })
   })
 
@@ -28,11 +29,11 @@ describe('the settings', () => {
     expect(readConfig({
       DATABASE_URL: 'postgres://u:p@db:5432/muster', REDIS_URL: 'rediss://cache:6379/2', SMTP_URL: 'smtps://u:p@mail:465', MUSTER_HOME: '/srv/muster',
       PORT: '0', PORTAL_PORT: '8080', PORTAL_HOST: '0.0.0.0', TRUSTED_PROXIES: '1', ARGON2_MEMORY: '65536', ARGON2_PASSES: '3',
-      PUBLIC_URL: 'https://onboarding.example.com/x/', MUSTER_SECRET: SECRET, LOG_LEVEL: 'debug',
+      PUBLIC_URL: 'https://onboarding.example.com/x/', MUSTER_SECRET: SECRET, MUSTER_SECRET_PREVIOUS: PREVIOUS, MUSTER_OPERATOR: 'ana', DROP_PORT: '0', LOG_LEVEL: 'debug',
     })).toEqual({
       databaseUrl: 'postgres://u:p@db:5432/muster', redisUrl: 'rediss://cache:6379/2', smtpUrl: 'smtps://u:p@mail:465', home: '/srv/muster', port: 0, portIsDefault: false,
       portalPort: 8080, portalPortIsDefault: false, portalHost: '0.0.0.0', trustedProxies: 1, hashCost: { memory: 65_536, passes: 3, parallelism: 1 },
-      publicUrl: 'https://onboarding.example.com/x', secret: SECRET, logLevel: 'debug', failpoint: null,
+      publicUrl: 'https://onboarding.example.com/x', secret: SECRET, previousSecret: PREVIOUS, operator: 'ana', dropPort: 0, dropPortIsDefault: false, logLevel: 'debug', failpoint: null,
     })
   })
 

@@ -37,16 +37,18 @@ export type Activation = { userIds: string[]; leftOut: LeftOutUser[]; /** Contac
 
 /**
  * Activates users (spec C9). Seats are taken again under lock, in the order of username; whoever finds none is left alone. A contact
- * who was deactivated comes back with the user.
+ * who was deactivated comes back with the user. Locks contacts, then users, then licenses.
+ * @param by who wants it. Somebody whom a feed had let go and a person brings back is no longer the feed's, which would let them go again with its next file
  */
-export async function activateUsers(tx: Transaction, chosen: readonly string[]): Promise<Activation> {
+export async function activateUsers(tx: Transaction, chosen: readonly string[], by: 'person' | 'feed' = 'person'): Promise<Activation> {
+  await tx.run('select from contacts where id in (select contact_id from users where id = any ($1::bigint[])) order by id for no key update', [[...chosen]])
   const users = await lockUsers(tx, chosen)
   const inactive = users.filter(({ state }) => state !== 'active')
   const free = await lockSeats(tx, inactive.map(({ licenseId }) => licenseId))
   const seated = inactive.filter(({ licenseId }) => takeSeat(free, licenseId))
   const userIds = seated.map(({ userId }) => userId)
   const contacts = await tx.run(
-    `update contacts set state = 'active', version = version + 1, updated_at = now() where state = 'inactive' and id = any ($1::bigint[])`,
+    `update contacts set state = 'active', ${by === 'person' ? 'feed_id = null, ' : ''}version = version + 1, updated_at = now() where state = 'inactive' and id = any ($1::bigint[])`,
     [seated.map(({ contactId }) => contactId)],
   )
   await tx.run(`update users set state = 'active', version = version + 1, updated_at = now() where id = any ($1::bigint[])`, [userIds])

@@ -25,7 +25,8 @@ export async function gatherUsers(tx: Transaction, importId: string): Promise<vo
   )
   await tx.run('create index on undo_users (contact_id)')
   await tx.run('analyze undo_users')
-  await tx.run('select from users where id in (select user_id from undo_users) order by id for update')
+  // Counted, so that nothing comes back of whom there may be a million.
+  await tx.query('select count(*) from (select from users where id in (select user_id from undo_users) order by id for update) locked')
 }
 
 /**
@@ -175,6 +176,9 @@ async function putBack(tx: Transaction, importId: string, whom: string): Promise
      where n.activated and d.state = 'cancelled' and d.reason = 'user_inactive' and d.updated_at between i.created_at and i.finished_at`,
     [importId],
   )
-  const rows = await tx.query<{ id: string; activated: boolean; renamed: boolean; leaves: boolean }>('select user_id as id, activated, renamed, leaves from undo_now')
-  return { putBack: rows.length, activated: rows.filter(({ activated }) => activated).length, mailsLost: lost!.count, renamed: rows.filter(({ renamed }) => renamed).length, toDeactivate: rows.filter(({ leaves }) => leaves).map(({ id }) => id) }
+  const [done] = await tx.query<{ putBack: number; activated: number; renamed: number; toDeactivate: string[] }>(
+    `select count(*)::int as "putBack", (count(*) filter (where activated))::int as activated, (count(*) filter (where renamed))::int as renamed,
+       coalesce(array_agg(user_id::text) filter (where leaves), '{}') as "toDeactivate" from undo_now`,
+  )
+  return { ...done!, mailsLost: lost!.count }
 }

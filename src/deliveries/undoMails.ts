@@ -3,10 +3,10 @@ import { IMPORT_UNDONE } from './recheck.ts'
 
 /** Locks the mails of an import and of its users, in the order of their ids: no worker lets one leave until the transaction ends, and what left is seen. */
 export async function lockMailsOf(tx: Transaction, importId: string, users: string): Promise<void> {
-  await tx.run(
-    `select from deliveries where id in (
+  await tx.query(
+    `select count(*) from (select from deliveries where id in (
        select id from deliveries where import_id = $1 and user_id is not null union select d.id from deliveries d join ${users} s on s.user_id = d.user_id and s.made
-     ) order by id for update`,
+     ) order by id for update) locked`,
     [importId],
   )
 }

@@ -1,7 +1,7 @@
 /** The demonstration drop: an SFTP server on the loopback over a folder of MUSTER_HOME, standing in for a client's. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import type { Connection, ServerChannel } from 'ssh2'
@@ -27,6 +27,8 @@ const HOST = '127.0.0.1'
 const MOST_TRIES = 5
 /** How long a client may take to sign in, in milliseconds. */
 const SIGN_IN_MS = 60_000
+/** How long clients may take to go when the drop closes, in milliseconds. */
+const LEAVE_MS = 1_000
 
 /**
  * Starts an SFTP server on the loopback over MUSTER_HOME/drop. Its key and its password are made once and kept in MUSTER_HOME, readable
@@ -45,8 +47,6 @@ export async function startDrop(home: string, options: { username: string; port:
   const clients = new Set<Connection>()
   const server = new ssh2.Server({ hostKeys: [key], ident: 'muster-drop' }, (client) => {
     clients.add(client)
-    // Its types do not know it. Without it each answer waits for the acknowledgement of the one before.
-    ;(client as Connection & { setNoDelay: (on: boolean) => unknown }).setNoDelay(true)
     const deadline = setTimeout(() => client.end(), SIGN_IN_MS).unref()
     client.once('ready', () => clearTimeout(deadline))
     client.once('close', () => {
@@ -64,17 +64,25 @@ export async function startDrop(home: string, options: { username: string; port:
       })
     })
   })
+  server.on('error', () => undefined)
+  // Of a client that has said nothing yet, only its socket is known. Without noDelay each answer waits for the acknowledgement of the one before.
+  const sockets = new Set<Socket>()
+  const door = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    server.injectSocket(socket)
+  })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, HOST, () => {
-      server.off('error', reject)
-      server.on('error', () => undefined)
+    door.once('error', reject)
+    door.listen(options.port, HOST, () => {
+      door.off('error', reject)
+      door.on('error', () => undefined)
       resolve()
     })
   })
   return {
     host: HOST,
-    port: (server.address() as AddressInfo).port,
+    port: (door.address() as AddressInfo).port,
     username: options.username,
     password,
     hostKey: fingerprintOf(key),
@@ -82,7 +90,13 @@ export async function startDrop(home: string, options: { username: string; port:
     passwordFile,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
+        const last = setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, LEAVE_MS)
+        door.close(() => {
+          clearTimeout(last)
+          resolve()
+        })
         for (const client of clients) client.end()
       }),
   }

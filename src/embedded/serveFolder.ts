@@ -84,7 +84,7 @@ class ServedFolder {
         await this.#setAttributes(await this.#path(packet.text()), packet.attributes())
         return ok
       case REQUEST.opendir:
-        return reply.handle(id, this.#keep({ entries: await entriesOf(await this.#path(packet.text())), told: 0 }))
+        return reply.handle(id, this.#keep({ entries: await entriesOf(await this.#folder(packet.text())), told: 0 }))
       case REQUEST.readdir: {
         const entries = this.#entries(packet.text())
         return entries.length === 0 ? reply.status(id, STATUS.end) : reply.names(id, entries)
@@ -141,9 +141,19 @@ class ServedFolder {
   async #path(given: string): Promise<string> {
     const shown = shownPath(given)
     if (shown === '/') return this.#root
-    const parent = await realpath(join(this.#root, dirname(shown)))
-    if (parent !== this.#root && !parent.startsWith(this.#root + sep)) throw new Refusal(STATUS.denied, 'Permission denied')
-    return join(parent, basename(shown))
+    return join(await this.#within(join(this.#root, dirname(shown))), basename(shown))
+  }
+
+  /** As #path, for a folder whose entries are read: its own link is looked through, too. */
+  async #folder(given: string): Promise<string> {
+    return this.#within(await this.#path(given))
+  }
+
+  /** The path with all links looked through. Throws where it leads out of the root. */
+  async #within(path: string): Promise<string> {
+    const real = await realpath(path)
+    if (real !== this.#root && !real.startsWith(this.#root + sep)) throw new Refusal(STATUS.denied, 'Permission denied')
+    return real
   }
 
   /** As #path, and not the root itself. */

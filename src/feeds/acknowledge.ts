@@ -43,8 +43,19 @@ export const acknowledgementName = (file: string): string => file + ACKNOWLEDGEM
 /** The name of the file with a file's rejected rows: of its own kind. */
 export const errorsName = (file: string, format: string): string => file + ERRORS + (format === 'xlsx' ? 'xlsx' : 'csv')
 
-/** Whether a file is one of our answers, perhaps one that is just being written: these are never taken in, whatever a feed's pattern says. */
-export const isAnswer = (file: string): boolean => /\.(?:ack\.json|errors\.(?:csv|xlsx))(?:\.tmp)?$/.test(file)
+/**
+ * What one of our answers, to go by its name, answers to: perhaps one that is just being written. `rows`: it holds those that were rejected,
+ * and may be one that the sender has mended. Null for a name that no answer has.
+ * @param takes whether a name is one that the feed takes files of
+ */
+export function answerTo(name: string, takes: (name: string) => boolean): { file: string; rows: boolean } | null {
+  const [, named, kind, unfinished] = /^(.+)\.(ack\.json|errors\.(?:csv|xlsx))(\.tmp)?$/.exec(name) ?? []
+  if (named === undefined) return null
+  const file = unfinished === undefined ? named : named.replace(/^\./, '')
+  // What was mended and sent back is answered to as well.
+  if (!takes(file) && answerTo(file, takes) === null) return null
+  return { file, rows: kind !== 'ack.json' && unfinished === undefined }
+}
 
 /** The path of a file in a folder of the server. */
 export const pathIn = (folder: string, file: string): string => (folder === '.' || folder === '' ? file : `${folder.replace(/\/+$/, '')}/${file}`)

@@ -11,7 +11,7 @@ export type AlertedFeed = { id: string; name: string; definition: Pick<FeedDefin
  * - `file`: name of the file · of every server `host` and `port`
  * - late, missing: `slot`, when it was due, ISO 8601 · `minutes` after it · `file`, where one is there that is not whole
  * repeated: `earlier`, the name under which the same bytes were taken · outOfOrder: `newer`
- * - held: `reasons`, sentences why · `hours` until it is given up
+ * - held: `reasons`, sentences why · held, outOfOrder: `hours` until it is given up
  * - hostKey: `pinned` and `shown`, fingerprints · login: `secret`, the name of the one that is used
  * - any: `message` and `hint`, sentences; or the `code` of a problem with what belongs to it
  */
@@ -97,21 +97,32 @@ const server = (alert: AlertTold): string => {
   return host === '' ? 'The server' : `The server ${host}${port === '' || port === '22' ? '' : `:${port}`}`
 }
 
-/** A file of the feed that is there, and does not count yet. */
-const unfinished = (alert: AlertTold): string => (given(alert, 'file') === '' ? '' : `The file ${given(alert, 'file')} is there, and is not whole yet.`)
+/** Of a slot: whether a file is there that does not count yet. */
+const isThere = (alert: AlertTold): boolean => given(alert, 'file') !== ''
+/** ": people.csv lies there", unless what stands in the way says so itself. */
+const whichIsThere = (alert: AlertTold): string => (isThere(alert) && !cause(alert).message.includes(given(alert, 'file')) ? `: ${given(alert, 'file')} lies there` : '')
+const askSender = (alert: AlertTold, otherwise: string): Step => hintStep(cause(alert), isThere(alert) ? 'Ask the sender whether the file is still being written, and does what the readiness of the feed waits for' : otherwise)
 
 const TEXTS: Record<FeedAlertKind, (alert: AlertTold) => Text> = {
   late: (alert) => ({
     title: 'The file is late',
-    message: sentences(`The file${due(alert)} is not there yet${given(alert, 'minutes') === '' ? '' : `, ${given(alert, 'minutes')} minutes after its time`}.`, unfinished(alert), cause(alert).message, 'Muster goes on looking for it.'),
+    message: sentences(
+      `The file${due(alert)} is not ${isThere(alert) ? 'whole' : 'there'} yet${given(alert, 'minutes') === '' ? '' : `, ${given(alert, 'minutes')} minutes after its time`}${whichIsThere(alert)}.`,
+      cause(alert).message,
+      'Muster goes on looking for it.',
+    ),
     allClear: 'The file that was late has come.',
-    steps: [step('Ask the sender whether the file has been sent'), show(alert)],
+    steps: [askSender(alert, 'Ask the sender whether the file has been sent'), show(alert)],
   }),
   missing: (alert) => ({
     title: 'The file is missing',
-    message: sentences(`The file${due(alert)} has not come, and is no longer waited for.`, unfinished(alert), cause(alert).message, 'Nobody was changed.'),
+    message: sentences(
+      `The file${due(alert)} ${isThere(alert) ? 'is still not whole' : 'has not come'}, and is no longer waited for${whichIsThere(alert)}.`,
+      cause(alert).message,
+      'Nobody was changed.',
+    ),
     allClear: 'A file has come again.',
-    steps: [step('Ask the sender for the file'), runAgain(alert), show(alert)],
+    steps: [askSender(alert, 'Ask the sender for the file'), runAgain(alert), show(alert)],
   }),
   repeated: (alert) => ({
     title: 'The same file came again',
@@ -121,7 +132,7 @@ const TEXTS: Record<FeedAlertKind, (alert: AlertTold) => Text> = {
   }),
   outOfOrder: (alert) => ({
     title: 'An older file came after a newer one',
-    message: sentences(`${named(file(alert), 'A file')} is older than ${given(alert, 'newer') || 'the one taken in last'}, and came after it.`, 'It is held, and nothing of it is carried out.'),
+    message: sentences(`${named(file(alert), 'A file')} is older than ${given(alert, 'newer') || 'the one taken in last'}, and came after it.`, 'It is held, and nothing of it is carried out.', givenUp(alert)),
     allClear: 'It was decided what becomes of the older file.',
     steps: decide(alert),
   }),
@@ -130,7 +141,7 @@ const TEXTS: Record<FeedAlertKind, (alert: AlertTold) => Text> = {
     message: sentences(
       `${named(file(alert), 'A file')} is held, and nothing of it is carried out.`,
       given(alert, 'reasons') || cause(alert).message,
-      given(alert, 'hours') === '' ? '' : `Without a decision within ${given(alert, 'hours')} hours it is given up.`,
+      givenUp(alert),
     ),
     allClear: 'It was decided what becomes of the file that was held.',
     steps: decide(alert),
@@ -153,7 +164,7 @@ const TEXTS: Record<FeedAlertKind, (alert: AlertTold) => Text> = {
         `${server(alert)} does not show the key that is pinned for it, so that Muster did not log in: it may be another server than it says.`,
         pinned === '' ? '' : `Pinned: ${pinned}.`,
         shown === '' ? '' : `Shown: ${shown}.`,
-        'The feed rests until somebody has looked.',
+        'It looks again, and goes on by itself once the pinned key is shown again, or the one that is shown is pinned.',
       ),
       allClear: 'The server shows the key that is pinned for it.',
       steps: [
@@ -186,6 +197,8 @@ const TEXTS: Record<FeedAlertKind, (alert: AlertTold) => Text> = {
     steps: [hintStep(cause(alert), 'See to it that the login may write into the folder and rename files there, and that there is room'), show(alert)],
   }),
 }
+
+const givenUp = (alert: AlertTold): string => (given(alert, 'hours') === '' ? '' : `Without a decision within ${given(alert, 'hours')} hours it is given up.`)
 
 function decide(alert: AlertTold): Step[] {
   if (alert.importId === null) return [show(alert)]

@@ -1,6 +1,8 @@
+import { posix } from 'node:path'
 import { z } from 'zod'
 import { DEFAULT_LIMIT } from '../rules/feedPolicy.ts'
 import { scheduleFault } from './schedule.ts'
+import { faultOfUrl } from './webhookAddress.ts'
 
 /** The declaration of a feed (spec A5 to A7). This schema is the truth; docs/feed.schema.json is made from it. */
 
@@ -22,6 +24,12 @@ const timeZone = z.string().refine((zone) => {
 const pattern = z.string().max(200).regex(/^[^/\\]+$/, 'is a file name with * and ?, without a folder')
 const folder = z.string().max(1000).regex(/^[^\0\r\n]+$/, 'is the path of a folder')
 
+/** What could never be told is refused at once, and not found out by an alert that reaches nobody. */
+const webhookUrl = z.url({ protocol: /^https?$/, abort: true }).check(({ value, issues }) => {
+  const fault = URL.canParse(value) ? faultOfUrl(new URL(value)) : null
+  if (fault !== null) issues.push({ code: 'custom', input: value, message: `cannot be told anything: ${fault}` })
+})
+
 const limit = z.strictObject({ people: z.int().min(0).nullable().default(DEFAULT_LIMIT.people), percent: z.number().min(0).max(100).nullable().default(DEFAULT_LIMIT.percent) })
 const limits = limit.nullable().prefault({}).transform((given) => given ?? { people: null, percent: null })
 
@@ -42,8 +50,8 @@ const scope = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('attribute'), attribute: name, value: name }),
 ])
 
-/** A folder's path without what says nothing: "./done/" and "done" are one. */
-const plainFolder = (path: string): string => path.replace(/^(?:\.\/+)+/, '').replace(/\/+/g, '/').replace(/(?<=.)\/(?:\.\/?)*$/, '') || '.'
+/** A folder's path without what says nothing: "./done/", "in/../done" and "done" are one. */
+const plainFolder = (path: string): string => posix.normalize(path).replace(/(?<=.)\/$/, '')
 
 export const feedSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -95,7 +103,8 @@ export const feedSchema = z.strictObject({
       columns: z.enum(['fixed', 'any']).default('fixed'),
     })
     .prefault({})
-    .refine(({ lateAfterMinutes, missingAfterMinutes }) => lateAfterMinutes === null || missingAfterMinutes === null || missingAfterMinutes >= lateAfterMinutes, 'has a file missing before it is late'),
+    .refine(({ lateAfterMinutes, missingAfterMinutes }) => lateAfterMinutes === null || missingAfterMinutes === null || missingAfterMinutes >= lateAfterMinutes, 'has a file missing before it is late')
+    .refine(({ lateAfterMinutes, missingAfterMinutes }) => lateAfterMinutes === null || missingAfterMinutes !== null, 'waits for no file, so that none is ever late: where missingAfterMinutes is null, lateAfterMinutes is null, too'),
   /** Hours until what is held is given up. */
   holdHours: z.int().min(1).max(24 * 90).default(72),
   /** Folder on the server that a file is moved into once it was dealt with; null: it is left where it is. */
@@ -117,7 +126,7 @@ export const feedSchema = z.strictObject({
     .strictObject({
       mails: z.array(z.email()).max(20).default([]),
       /** Told of every alert and its end; signed with the secret (Standard Webhooks). */
-      webhook: z.strictObject({ url: z.url({ protocol: /^https?$/ }), secret }).nullable().default(null),
+      webhook: z.strictObject({ url: webhookUrl, secret }).nullable().default(null),
     })
     .prefault({}),
 }).refine(({ folder: from, archive }) => archive === null || plainFolder(archive) !== plainFolder(from), { path: ['archive'], message: 'is the folder that files are looked for in; name another one' })

@@ -22,7 +22,7 @@ const CONFIG = {
 } satisfies openpgp.PartialConfig
 
 const ENCRYPT_AGAIN = "Ask the sender to encrypt the file with the feed's public key (gpg --encrypt), and to put it there anew."
-const SIGN_AGAIN = "Ask the sender to sign the file with the key that the feed knows (gpg --sign), or give the feed the sender's present public key."
+const SIGN_AGAIN = "Ask the sender to sign the file with the key that the feed knows (gpg --sign), and to put it there anew. If the sender has a new key, declare that first (pgp.senderKeys)."
 const SEND_AGAIN = 'Ask the sender to put the file there anew, as a binary file.'
 
 /**

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Transaction } from '../entities/database.ts'
 import { FEED_LIFECYCLE, type FeedState } from '../entities/states.ts'
 import { decisionFault, type DecisionFault } from '../organizations/administrators.ts'
@@ -110,8 +111,9 @@ export async function applyFeed(tx: Transaction, { organization, name, ...defini
     await audit(tx, operator, 'feeds.apply', { feedId: made!.id, created: true })
     return { feed: (await readFeed(tx, made!.id))!, created: true, changes: [] }
   }
+  // Not by what is shown, which leaves out the most of a key.
+  if (differences(before.definition, definition).length === 0) return { feed: before, created: false, changes: [] }
   const changes = differences(shown(before.definition), shown(definition))
-  if (changes.length === 0) return { feed: before, created: false, changes: [] }
 
   await tx.run('update feeds set definition = $2, author = $3, allowance = null, updated_at = now() where id = $1', [before.id, JSON.stringify(definition), operator])
   if (before.allowance !== null) changes.push('What was allowed for once is withdrawn: it was allowed for the feed as it was.')
@@ -131,7 +133,7 @@ const isOtherServer = (before: FeedDefinition, after: FeedDefinition): boolean =
 
 /** A definition as people are shown what changed in it. */
 function shown({ pgp, ...rest }: FeedDefinition): object {
-  return { ...rest, pgp: pgp === null ? null : { ...pgp, senderKeys: pgp.senderKeys.map((key) => `key ending in ${key.replaceAll(/-----.*|\s/g, '').slice(-12)}`) } }
+  return { ...rest, pgp: pgp === null ? null : { ...pgp, senderKeys: pgp.senderKeys.map((key) => `key with SHA-256 ${createHash('sha256').update(key).digest('hex').slice(0, 16)}`) } }
 }
 
 /** Its next slot counts from now on; a feed that does not run has none, so that no runs pile up. */

@@ -14,13 +14,14 @@ const CONTROL_BYTES = 64 * 1024
  * @param file as it was listed
  * @param options.decrypt for PGP; the sink is then given what was in the message
  * @param options.control path of a file with the SHA-256 of this one in hex; null or left out: there is none
+ * @param options.moved called, and waited for, with each piece that comes from the server, also with those that the sink is not given
  * @returns `bytes`: given to the sink · `hash`: SHA-256 in hex of the bytes as they lie on the server
  * @throws ServerFault feed.changed_during_fetch, feed.cut_short_transfer, feed.hash_differs, feed.control_unreadable, feed.file_missing, pgp.*,
  *   and whatever the folder throws; errors of the sink go through
  */
 export async function fetchFile(
   folder: RemoteFolder, path: string, file: RemoteFile,
-  { decrypt, control = null, sink }: { decrypt?: Decryption | undefined; control?: string | null; sink: (part: Buffer) => Promise<void> },
+  { decrypt, control = null, moved, sink }: { decrypt?: Decryption | undefined; control?: string | null; moved?: () => Promise<void>; sink: (part: Buffer) => Promise<void> },
 ): Promise<{ bytes: number; hash: string }> {
   const name = posix.basename(path)
   const unchanged = async (): Promise<void> => {
@@ -42,6 +43,7 @@ export async function fetchFile(
         if (part.done !== true) {
           hash.update(part.value)
           counted += part.value.length
+          await moved?.()
         }
         return part
       },
@@ -55,11 +57,13 @@ export async function fetchFile(
       await sink(part)
     }
   } catch (error) {
-    // A message that cannot be read may be a file that was changed meanwhile, which is the better reason: read on and look.
-    if (!isPgp(error)) {
+    const endsHere = !isPgp(error) || OF_OUR_KEYS.has(error.code) || (BY_ITS_FORM.has(error.code) && expected === null)
+    if (endsHere) {
       await source.return?.()
+      if (isPgp(error)) await unchanged()
       throw error
     }
+    // A message that cannot be read may be a file that was changed meanwhile, which is the better reason: read on and look.
     fault = error
   }
   for await (const part of bytes) void part
@@ -74,6 +78,11 @@ export async function fetchFile(
   return { bytes: given, hash: found }
 }
 
+/** What no byte of the file changes. */
+const OF_OUR_KEYS = new Set(['pgp.key_unreadable', 'pgp.sender_key_unreadable'])
+/** What its first bytes tell of all of them. */
+const BY_ITS_FORM = new Set(['pgp.not_encrypted', 'pgp.not_signed'])
+
 const isPgp = (error: unknown): error is ServerFault => error instanceof ServerFault && error.code.startsWith('pgp.')
 
 /** The hash in a control file: alone, or in a line as sha256sum writes it, with or without --tag. */
@@ -82,9 +91,16 @@ const hashIn = (text: string, name: string, control: string): string => {
     const hash = /(?<![0-9a-z])[0-9a-f]{64}(?![0-9a-z])/i.exec(line)?.[0].toLowerCase()
     return hash === undefined ? [] : [{ line, hash }]
   })
-  const own = lines.find(({ line }) => line.includes(name)) ?? (lines.length === 1 ? lines[0] : undefined)
+  const own = lines.find(({ line, hash }) => nameBeside(line, hash) === name) ?? (lines.length === 1 ? lines[0] : undefined)
   if (own) return own.hash
   throw new ServerFault('feed.control_unreadable', `${posix.basename(control)} holds no SHA-256 of ${name}.`, 'Ask the sender to write it in hex, as sha256sum does, before the marker is put there.', { file: posix.basename(control) })
+}
+
+/** The name in a line, without folders: behind the hash and the asterisk of binary files, or in the parentheses of --tag. */
+const nameBeside = (line: string, hash: string): string => {
+  const at = line.toLowerCase().indexOf(hash)
+  const beside = /\((.*)\)\s*=\s*$/.exec(line.slice(0, at))?.[1] ?? line.slice(at + hash.length).trim().replace(/^\*/, '')
+  return beside.replace(/^.*[/\\]/, '')
 }
 
 const changed = (name: string, before: RemoteFile, after: RemoteFile): ServerFault =>

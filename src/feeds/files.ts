@@ -44,6 +44,28 @@ export async function seeFiles(tx: Transaction, feedId: string, listed: readonly
   )
 }
 
+/** How our own file with the rejected rows of an import is going to be listed: that is no file to be taken in. Before anybody sees it. */
+export async function noteReturned(tx: Transaction, importId: string, { bytes, modifiedAt }: { bytes: number; modifiedAt: Date }): Promise<void> {
+  await tx.run(`update imports set source = source || jsonb_build_object('returned', coalesce(source -> 'returned', '[]') || $2::jsonb) where id = $1`, [importId, JSON.stringify([{ bytes, modifiedAt }])])
+}
+
+/**
+ * Of files that lie under the name of rejected rows those that the sender has mended and put back: files that we have returned rows of, and not
+ * with this size and time.
+ * @param listed with the name of the file whose rows they are
+ */
+export async function mendedAmong<File extends ListedFile>(tx: Transaction, feedId: string, listed: readonly { file: string; returned: File }[]): Promise<File[]> {
+  if (listed.length === 0) return []
+  const rows = listed.map(({ file, returned: { bytes, modifiedAt } }, index) => ({ index, file, bytes, modified_at: modifiedAt.toISOString() }))
+  const mended = await tx.query<{ index: number }>(
+    `select l.index from jsonb_to_recordset($2::jsonb) as l (index int, file text, bytes bigint, modified_at timestamptz(3))
+       join feed_files f on f.feed_id = $1 and f.name = l.file join imports i on i.id = f.import_id cross join lateral jsonb_array_elements(i.source -> 'returned') r
+     group by l.index having not bool_or((r ->> 'bytes')::bigint = l.bytes and (r ->> 'modifiedAt')::timestamptz = l.modified_at) order by l.index`,
+    [feedId, JSON.stringify(rows)],
+  )
+  return mended.map(({ index }) => listed[index]!.returned)
+}
+
 /** What was taken from a feed before, as far as the next file depends on it. */
 export type TakenBefore = {
   /** The newest file that was taken, by the feed's order; one that was refused says nothing. */
@@ -72,11 +94,17 @@ export async function readTaken(tx: Transaction, feedId: string, order: FeedDefi
   }
 }
 
-/** The name under which these bytes were taken in before, or are just being; null where they are new (faults.md 31). What was refused or rejected changed nobody, and what was undone does no longer: that may come again. */
+/**
+ * The name under which these bytes were taken in before, or are just being; null where they are new (faults.md 31). What was refused or rejected changed nobody, and what was undone does no longer: that may come again.
+ * Of a feed whose files name everybody only the last one counts: who goes back to what an earlier one said takes back what came between.
+ */
 export async function takenAs(tx: Transaction, feedId: string, hash: string): Promise<string | null> {
   const [row] = await tx.query<{ name: string }>(
-    `select f.name from feed_files f left join imports i on i.id = f.import_id
-     where f.feed_id = $1 and f.file_hash = $2 and f.state in ('importing', 'held', 'imported') and i.state is distinct from 'undone' order by f.id limit 1`,
+    `with taken as (
+       select f.id, f.name, f.file_hash, row_number() over (order by f.import_id desc nulls last, f.id desc) as place from feed_files f left join imports i on i.id = f.import_id
+       where f.feed_id = $1 and f.state in ('importing', 'held', 'imported') and i.state is distinct from 'undone'
+     )
+     select name from taken where file_hash = $2 and (place = 1 or (select definition ->> 'mode' from feeds where id = $1) is distinct from 'full') order by id limit 1`,
     [feedId, hash],
   )
   return row?.name ?? null

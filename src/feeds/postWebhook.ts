@@ -10,6 +10,8 @@ export type Posted = {
   taken: boolean
   /** For people: "HTTP 500: …", at most `KEPT` characters of the answer, as one harmless line; or what went wrong. */
   response: string
+  /** The signal came before an answer did: it says nothing about the address. */
+  stopped?: true
 }
 
 export type PostOptions = {
@@ -39,9 +41,15 @@ export function postWebhook(address: string, { headers, body, deadlineMs, signal
     if (url === null || fault !== null) return fail(`refused: ${fault!}`)
 
     const deadline = AbortSignal.timeout(deadlineMs)
-    const wordsOf = (error: NodeJS.ErrnoException): string => (deadline.aborted ? `no answer within ${deadlineMs / 1000} s` : signal.aborted ? 'the worker was ended' : inertLine(error.code === undefined ? error.message : `${error.code}: ${error.message}`))
+    const ends = AbortSignal.any([signal, deadline])
     /** Takes the answer for whole, as far as it came. */
     let answered: (() => void) | null = null
+    const end = (words: string): void => {
+      if (answered !== null) answered()
+      else if (deadline.aborted) fail(`no answer within ${deadlineMs / 1000} s`)
+      else if (signal.aborted) settle({ taken: false, response: 'the worker was ended', stopped: true })
+      else fail(inertLine(words))
+    }
     const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(
       url,
       {
@@ -50,7 +58,7 @@ export function postWebhook(address: string, { headers, body, deadlineMs, signal
         // A connection of its own, so that none is used that was looked at long ago.
         agent: false,
         lookup: guarded(hostOf(url), resolve),
-        signal: AbortSignal.any([signal, deadline]),
+        signal: ends,
       },
       (response) => {
         const status = response.statusCode ?? 0
@@ -63,7 +71,15 @@ export function postWebhook(address: string, { headers, body, deadlineMs, signal
         })
       },
     )
-    request.on('error', (error) => (answered === null ? fail(wordsOf(error)) : answered()))
+    request.on('error', (error: NodeJS.ErrnoException) => end(error.code === undefined ? error.message : `${error.code}: ${error.message}`))
+    // Nobody asked for another protocol. The request is over with that, and says nothing more of itself.
+    request.on('upgrade', (response, socket) => {
+      socket.destroy()
+      fail(`HTTP ${response.statusCode ?? 0}`)
+    })
+    // Whatever else becomes of the request: with its connection, or at the deadline, this is over.
+    request.on('close', () => answered === null && end('the connection was closed without an answer'))
+    ends.addEventListener('abort', () => end(''), { once: true })
     request.end(body)
   })
 }
@@ -84,6 +100,7 @@ function readSome(response: IncomingMessage, done: (text: string) => void): () =
   })
   response.on('end', end)
   response.on('error', end)
+  response.on('close', end)
   return end
 }
 

@@ -12,6 +12,7 @@ export type Fault = { code: string; message: string; hint: string; detail: Recor
 const KNOWN: Record<string, { message: string; hint: string }> = {
   'feed.no_file': { message: 'No file lay there that was not dealt with before.', hint: 'Ask the sender whether it has been sent, and under which name.' },
   'feed.not_whole': { message: 'A file lies there and is not whole yet.', hint: 'Nothing needs doing, unless it stays so: then the sender does not do what the readiness of the feed waits for.' },
+  'feed.marker_older': { message: 'The file {file} lies there, and its marker {marker} is older than it: it speaks of the file that lay there before.', hint: 'Ask the sender to write the marker last, and anew with each file.' },
   'feed.waits_for_import': { message: 'The next file waits until the one before it is through.', hint: 'Nothing needs doing.' },
   'feed.waits_for_decision': { message: 'The next file waits until somebody has decided about the one that is held.', hint: 'Decide: ./muster feed approve or ./muster feed reject.' },
   'feed.paused': { message: 'The feed was paused.', hint: './muster feed resume lets it run again.' },
@@ -45,10 +46,11 @@ export const timesInARow = (last: FeedProblem | null): number => Number(last?.de
 /**
  * What people are alerted of by a fault of a server, and whether a second and third try come first. Of what only a person can mend they are
  * told at once.
+ * @param loggedIn whether it arose behind the login: a secret that is missing there is another one than the login's
  */
-export function alertOf(code: string): { kind: Extract<FeedAlertKind, 'hostKey' | 'login' | 'unreachable' | 'failed'>; atOnce: boolean } {
+export function alertOf(code: string, loggedIn: boolean): { kind: Extract<FeedAlertKind, 'hostKey' | 'login' | 'unreachable' | 'failed'>; atOnce: boolean } {
   if (code === 'feed.host_key_changed') return { kind: 'hostKey', atOnce: true }
-  if (LOGIN.has(code)) return { kind: 'login', atOnce: true }
+  if (LOGIN.has(code) && !loggedIn) return { kind: 'login', atOnce: true }
   if (OF_THE_LINE.has(code)) return { kind: 'unreachable', atOnce: false }
   return { kind: 'failed', atOnce: !OF_THE_FILE.has(code) }
 }

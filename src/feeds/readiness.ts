@@ -1,20 +1,14 @@
 import type { FeedDefinition } from './declaration.ts'
 import type { RemoteFile } from './remoteFolder.ts'
 
-/** What is behind the name of a file that Muster itself has put there (spec A5). */
-const ANSWERS = ['.ack.json', '.errors.csv', '.ack.json.tmp', '.errors.csv.tmp']
-
 /** Tells one version of a file from another one of the same name. */
 export const fileKey = ({ name, bytes, modifiedAt }: RemoteFile): string => `${name}\0${bytes}\0${modifiedAt.getTime()}`
 
 /**
  * Whether a file's name matches a pattern: * is any text, ? one character, the rest is taken as it is, upper and lower case apart. As in a
- * shell, a name with a dot in front needs one in the pattern. What Muster has answered to a file that matches does not match.
+ * shell, a name with a dot in front needs one in the pattern. What Muster answers matches as well: answerTo of acknowledge.ts tells it.
  */
-export function matchesPattern(name: string, pattern: string): boolean {
-  if (!matches(name, pattern)) return false
-  return !ANSWERS.some((answer) => name.endsWith(answer) && matches(name.slice(0, -answer.length), pattern))
-}
+export const matchesPattern = (name: string, pattern: string): boolean => matches(name, pattern)
 
 /**
  * Which files of a folder are whole, by the feed's readiness rule (faults.md 29), and which have yet to become so. Markers and files under
@@ -32,8 +26,7 @@ export function readyFiles(files: readonly RemoteFile[], readiness: FeedDefiniti
     for (const file of files) {
       if (markers.has(file.name)) continue
       const marker = markers.get(markerOf(file.name, readiness.suffix))
-      // One that is older speaks of the file that lay there before, under the same name.
-      const whole = marker !== undefined && marker.modifiedAt >= file.modifiedAt
+      const whole = marker !== undefined && !isOlder(marker, file)
       ;(whole ? ready : waiting).push(file)
     }
   } else {
@@ -45,6 +38,16 @@ export function readyFiles(files: readonly RemoteFile[], readiness: FeedDefiniti
   }
   return { ready, waiting }
 }
+
+/** The name of a file's marker where that is there, and does not count since it is older; else null. */
+export function olderMarker(file: RemoteFile, files: readonly RemoteFile[], readiness: FeedDefinition['readiness']): string | null {
+  if (readiness.kind !== 'marker') return null
+  const wanted = markerOf(file.name, readiness.suffix)
+  return files.some((marker) => marker.name === wanted && isOlder(marker, file)) ? wanted : null
+}
+
+/** A marker that is older speaks of the file that lay there before, under the same name. */
+const isOlder = (marker: RemoteFile, file: RemoteFile): boolean => marker.modifiedAt < file.modifiedAt
 
 /** The name of the file that says that another one is whole. */
 export const markerOf = (name: string, suffix: string): string => `${name}${suffix}`

@@ -1,10 +1,12 @@
 import { posix } from 'node:path'
+import { inBlocks } from './inBlocks.ts'
 import { ServerFault } from './serverFault.ts'
 import type { Connection } from './watchConnection.ts'
 
 type Told<T> = (error: Error | undefined, value: T) => void
 /** Some servers tell no mode. */
 type Attributes = { mode?: number; size: number; mtime: number }
+type Entry = { filename: string; longname: string; attrs: Attributes }
 /** The requests of SFTP version 3 that are put here, as the library of server.ts has them: each is answered once, by its callback. */
 export type Sftp = {
   open(path: string, mode: 'r' | 'w', told: Told<Buffer>): void
@@ -13,7 +15,9 @@ export type Sftp = {
   write(handle: Buffer, from: Buffer, offset: number, length: number, position: number, told: (error?: Error | null) => void): void
   fstat(handle: Buffer, told: Told<Attributes>): void
   stat(path: string, told: Told<Attributes>): void
-  readdir(path: string, told: Told<{ filename: string; longname: string; attrs: Attributes }[]>): void
+  opendir(path: string, told: Told<Buffer>): void
+  readdir(handle: Buffer, told: Told<Entry[]>): void
+  realpath(path: string, told: Told<string>): void
   mkdir(path: string, told: (error?: Error | null) => void): void
   unlink(path: string, told: (error?: Error | null) => void): void
   rename(from: string, to: string, told: (error?: Error | null) => void): void
@@ -26,8 +30,13 @@ export type RemoteFile = { name: string; bytes: number; modifiedAt: Date }
 
 /** A connection's files. Paths that are not absolute begin where the login does. Whatever goes wrong is a ServerFault. */
 export type RemoteFolder = {
-  /** The files of a folder, by name; folders and links are left out. feed.folder_missing where there is none. */
-  list(folder: string): Promise<RemoteFile[]>
+  /**
+   * The files of a folder, by name; folders and links are left out. feed.folder_missing where there is none, feed.folder_too_large where it
+   * holds more than anybody should list. `moved` is called, and waited for, whenever some more of them have come.
+   */
+  list(folder: string, moved?: () => Promise<void>): Promise<RemoteFile[]>
+  /** The absolute path, without links where the server follows them; null where there is no such file or folder, or the server does not tell. */
+  realPath(path: string): Promise<string | null>
   /** Null where there is no such file. */
   stat(path: string): Promise<RemoteFile | null>
   /**
@@ -37,8 +46,11 @@ export type RemoteFolder = {
   read(path: string): AsyncIterable<Buffer>
   /** A small file as UTF-8; feed.file_too_large where it has more bytes than told. */
   readText(path: string, maxBytes: number): Promise<string>
-  /** Writes a file under a temporary name (`.NAME.tmp`) and renames it over one that is there: nobody sees half of it. */
-  write(path: string, bytes: Iterable<Buffer | string> | AsyncIterable<Buffer | string>): Promise<void>
+  /**
+   * Writes a file under a temporary name (`.NAME.tmp`) and renames it over one that is there: nobody sees half of it, and nothing is left
+   * where it fails. `before` is told, and waited for, how the file will be listed, when all of it is there and nobody sees it yet.
+   */
+  write(path: string, bytes: Iterable<Buffer | string> | AsyncIterable<Buffer | string>, before?: (written: { bytes: number; modifiedAt: Date }) => Promise<void>): Promise<void>
   /** Moves a file; feed.name_taken where one of the new name is there. */
   rename(from: string, to: string): Promise<void>
   /** Makes a folder and those above it, unless they are there. */
@@ -52,7 +64,13 @@ const PIECE = 30 * 1024
 const IN_FLIGHT = 64
 const WRITES_IN_FLIGHT = 16
 
+/** Files and folders in a folder that are looked at: whoever has more has not cleared up for years. */
+const MOST_ENTRIES = 100_000
+/** What an answer without any entry counts for. */
+const EMPTY_ANSWER = 1_000
+
 /** Status codes of SFTP version 3. */
+const END_OF_FILE = 1
 const NO_SUCH_FILE = 2
 const PERMISSION_DENIED = 3
 const FAILURE = 4
@@ -130,18 +148,31 @@ export function openFolder(sftp: Sftp, connection: Connection, close: () => Prom
   }
 
   const folder: RemoteFolder = {
-    async list(path) {
-      let entries: { filename: string; longname: string; attrs: Attributes }[]
+    async list(path, moved) {
+      const handle = await openList(path)
+      const files: RemoteFile[] = []
       try {
-        entries = await ask(path, (done) => sftp.readdir(path, done))
-      } catch (error) {
-        if (!(error instanceof ServerFault) || error.code !== 'feed.file_missing') throw error
-        throw new ServerFault('feed.folder_missing', `There is no folder ${path} at ${server}.`, 'Check the folder of the feed, or ask the owner of the server to make it.', { folder: path })
+        for (let seen = 0; ; ) {
+          const entries = await readList(path, handle)
+          if (entries === null) break
+          for (const { filename, longname, attrs } of entries) if (isFile(attrs, longname)) files.push({ name: filename, bytes: attrs.size, modifiedAt: new Date(attrs.mtime * 1000) })
+          // Answers without any count, too: else there might be no end to them.
+          seen += entries.length || EMPTY_ANSWER
+          if (seen > MOST_ENTRIES) throw new ServerFault('feed.folder_too_large', `The folder ${path} at ${server} holds more than ${MOST_ENTRIES} files.`, 'Have it cleared up, or let the feed move what was dealt with into an archive.', { folder: path, limit: MOST_ENTRIES })
+          await moved?.()
+        }
+      } finally {
+        await closeQuietly(path, handle)
       }
-      return entries
-        .filter(({ attrs, longname }) => isFile(attrs, longname))
-        .map(({ filename, attrs }) => ({ name: filename, bytes: attrs.size, modifiedAt: new Date(attrs.mtime * 1000) }))
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      return files.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    },
+    async realPath(path) {
+      try {
+        return await ask<string>(path, (done) => sftp.realpath(path, done))
+      } catch (error) {
+        if (error instanceof ServerFault && (error.code === 'feed.file_missing' || error.code === 'feed.refused' || error.code === 'feed.permission_denied')) return null
+        throw error
+      }
     },
     async stat(path) {
       const found = await attributes(path)
@@ -158,29 +189,15 @@ export function openFolder(sftp: Sftp, connection: Connection, close: () => Prom
       }
       return Buffer.concat(parts).toString('utf8')
     },
-    async write(path, bytes) {
+    async write(path, bytes, before) {
       const temporary = posix.join(posix.dirname(path), `.${posix.basename(path)}.tmp`)
       const handle = await open(temporary, 'w')
-      let position = 0
       try {
-        const flying: Promise<void>[] = []
-        for await (const block of inBlocks(bytes)) {
-          const written = ask<void>(temporary, (done) => sftp.write(handle, block, 0, block.length, position, done))
-          written.catch(() => undefined)
-          flying.push(written)
-          position += block.length
-          if (flying.length >= WRITES_IN_FLIGHT) await flying.shift()
-        }
-        await Promise.all(flying)
-      } catch (error) {
-        await closeQuietly(temporary, handle)
-        throw error
-      }
-      // Some servers tell only here that the disk is full.
-      await ask<void>(temporary, (done) => sftp.close(handle, done))
-      const there = (await attributes(temporary))?.size
-      if (there !== position) throw cutShort(temporary, there ?? 0)
-      try {
+        const position = await writeAll(temporary, handle, bytes)
+        const there = await attributes(temporary)
+        if (there?.size !== position) throw cutShort(temporary, there?.size ?? 0)
+        // The time stays what it is when the file is renamed.
+        await before?.({ bytes: position, modifiedAt: new Date(there.mtime * 1000) })
         await replace(temporary, path)
       } catch (error) {
         await ask<void>(temporary, (done) => sftp.unlink(temporary, done)).catch(() => undefined)
@@ -206,6 +223,40 @@ export function openFolder(sftp: Sftp, connection: Connection, close: () => Prom
       }
     },
     close,
+  }
+
+  const openList = async (path: string): Promise<Buffer> => {
+    try {
+      return await ask<Buffer>(path, (done) => sftp.opendir(path, done))
+    } catch (error) {
+      if (!(error instanceof ServerFault) || error.code !== 'feed.file_missing') throw error
+      throw new ServerFault('feed.folder_missing', `There is no folder ${path} at ${server}.`, 'Check the folder of the feed, or ask the owner of the server to make it.', { folder: path })
+    }
+  }
+  /** As many as come at once; null behind the last of them. */
+  const readList = (path: string, handle: Buffer): Promise<Entry[] | null> =>
+    ask<Entry[] | null>(path, (done) => sftp.readdir(handle, (error, entries) => ((error as { code?: unknown } | undefined)?.code === END_OF_FILE ? done(null, null) : done(error, entries))))
+
+  /** Writes to a file that is open, and closes it whatever happens. Gives how many bytes. */
+  const writeAll = async (path: string, handle: Buffer, bytes: Iterable<Buffer | string> | AsyncIterable<Buffer | string>): Promise<number> => {
+    let position = 0
+    try {
+      const flying: Promise<void>[] = []
+      for await (const block of inBlocks(bytes, PIECE)) {
+        const written = ask<void>(path, (done) => sftp.write(handle, block, 0, block.length, position, done))
+        written.catch(() => undefined)
+        flying.push(written)
+        position += block.length
+        if (flying.length >= WRITES_IN_FLIGHT) await flying.shift()
+      }
+      await Promise.all(flying)
+    } catch (error) {
+      await closeQuietly(path, handle)
+      throw error
+    }
+    // Some servers tell only here that the disk is full.
+    await ask<void>(path, (done) => sftp.close(handle, done))
+    return position
   }
 
   /** Renames over what is there. */
@@ -236,26 +287,8 @@ const faultOf = (server: string, path: string, error: Error & { code?: unknown }
   return new ServerFault('feed.refused', `${server} refuses it: ${path} (${error.message}).`, 'It is tried again. If it stays so, ask the owner of the server what stands in its log, and whether its disk is full.', detail, { cause: error })
 }
 
-/** By the mode, else by the line that ls would show. */
-const isFile = ({ mode }: Attributes, line = '-'): boolean => (mode === undefined ? line.startsWith('-') : (mode & 0o170000) === 0o100000)
-
-/** The same bytes in blocks that travel well. */
-async function* inBlocks(bytes: Iterable<Buffer | string> | AsyncIterable<Buffer | string>): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = []
-  let length = 0
-  for await (const part of bytes) {
-    let rest = typeof part === 'string' ? Buffer.from(part) : part
-    while (length + rest.length >= PIECE) {
-      const space = PIECE - length
-      yield Buffer.concat([...parts, rest.subarray(0, space)])
-      rest = rest.subarray(space)
-      parts = []
-      length = 0
-    }
-    if (rest.length > 0) {
-      parts.push(rest)
-      length += rest.length
-    }
-  }
-  if (length > 0) yield Buffer.concat(parts)
-}
+/** By the mode; where that says nothing of it, unless the line that ls would show says that it is something else. */
+const isFile = ({ mode = 0 }: Attributes, line = ''): boolean => ((mode & TYPE) === 0 ? !OTHER_THAN_FILE.test(line) : (mode & TYPE) === REGULAR)
+const TYPE = 0o170000
+const REGULAR = 0o100000
+const OTHER_THAN_FILE = /^[bcdlps][-rwxsStT]{9}|<DIR>/

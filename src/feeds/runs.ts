@@ -53,14 +53,15 @@ export async function countTaken(tx: Transaction, runIds: readonly string[], fil
 }
 
 /**
- * The run looks again.
+ * The run looks again. False where it was over already.
  * @param inSeconds null: once the import under way has ended
  * @param problem why it has nothing, or not all, so far
  */
-export async function waitAgain(tx: Transaction, runId: string, inSeconds: number | null, problem: FeedProblem | null): Promise<void> {
-  await tx.run(`update feed_runs set state = 'due', next_look_at = now() + make_interval(secs => $2), problem = $3 where id = $1 and state in ('due', 'looking')`, [
+export async function waitAgain(tx: Transaction, runId: string, inSeconds: number | null, problem: FeedProblem | null): Promise<boolean> {
+  const waits = await tx.run(`update feed_runs set state = 'due', next_look_at = now() + make_interval(secs => $2), problem = $3 where id = $1 and state in ('due', 'looking')`, [
     runId, inSeconds, problem === null ? null : JSON.stringify(problem),
   ])
+  return waits > 0
 }
 
 /** The run is over. False where it was already. */

@@ -58,9 +58,13 @@ export async function connectServer(options: ServerOptions): Promise<RemoteFolde
     return await logIn(options)
   } catch (error) {
     if (!(error instanceof OtherHostKey)) throw error
-    // Servers have keys of several types, and gain some with an update: the pinned one may be there all the same.
+    // Servers have keys of several types, and gain some with an update: the pinned one may be there all the same. All tries together have as
+    // long as one connection: whoever shows another key is not to keep the lease of a feed, nor the alert, from coming to its end.
+    const { connectMs = CONNECT_MS } = options
+    const until = performance.now() + connectMs
     for (const keyType of Object.keys(KEY_TYPES)) {
-      const folder = keyType === error.keyType ? null : await logInBy(options, keyType)
+      const left = until - performance.now()
+      const folder = keyType === error.keyType || left <= 0 ? null : await logInBy({ ...options, connectMs: left }, keyType)
       if (folder) return folder
     }
     throw new ServerFault(
@@ -86,12 +90,18 @@ export async function fetchHostKey({ host, port, connectMs = CONNECT_MS }: Serve
   throw new ServerFault('feed.handshake_failed', `${nameOf({ host, port })} let somebody in without showing its key.`, 'Ask the owner of the server what answers there.', { host, port })
 }
 
-/** As logIn, where the server has a key of the type and it is the pinned one; else null. */
+/** What only a server can say, or whoever ends us, that has shown the pinned key. */
+const BEHIND_THE_KEY = new Set(['feed.login_refused', 'feed.key_unreadable', 'feed.no_sftp', 'feed.stopped'])
+
+/**
+ * As logIn, where the server has a key of the type and it is the pinned one; else null. Whatever else comes of it hides nothing of what is
+ * known already: that another key was shown.
+ */
 const logInBy = async (options: ServerOptions, keyType: string): Promise<RemoteFolder | null> => {
   try {
     return await logIn(options, keyType)
   } catch (error) {
-    if (error instanceof OtherHostKey || (error instanceof ServerFault && error.code === 'feed.handshake_failed')) return null
+    if (error instanceof OtherHostKey || (error instanceof ServerFault && !BEHIND_THE_KEY.has(error.code))) return null
     throw error
   }
 }

@@ -16,8 +16,8 @@ export type Connection = {
 
 /** The time allowed without a byte is looked at in so many parts, so that a process that was itself busy does not take its own silence for the server's. */
 const PARTS = 4
-/** A server that only keeps the connection alive, and answers nothing for so many times the allowed silence, is silent too. */
-const UNANSWERED = 10
+/** A server that only keeps the connection alive, and answers nothing for so many times the allowed silence, is silent too. That is less than the lease of a feed, which is renewed between two answers. */
+const UNANSWERED = 2
 
 /** Watches a connected socket. `silenceMs`: without a byte in this time, while an answer is owed, it is ended. */
 export function watchConnection({ name, socket, silenceMs, signal }: { name: string; socket: Socket; silenceMs: number; signal?: AbortSignal }): Connection {

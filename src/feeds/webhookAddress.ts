@@ -19,10 +19,18 @@ const lists = (ipv4: readonly [string, number][], ipv6: readonly [string, number
 const LOOPBACK = lists([['127.0.0.0', 8]], [['::1', 128]])
 /** RFC 1918, 6598 and 4193: networks of somebody's own. */
 const PRIVATE = lists([['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['100.64.0.0', 10]], [['fc00::', 7]])
-/** IANA's registries of special addresses, and where clouds answer questions about themselves outside of these. IPv6 that holds an IPv4 address within (NAT64, 6to4) would lead around the others. */
+/** All of IPv6 that was ever given out for machines in public. What lies outside of it, and is not private, is special one way or another. */
+const PUBLIC_IPV6 = lists([], [['2000::', 3]])
+/**
+ * IANA's registries of special addresses, and where clouds answer questions about themselves outside of these. IPv6 that holds an IPv4 address
+ * within (6to4, Teredo; NAT64 and the like lie outside of PUBLIC_IPV6) would lead around the others.
+ */
 const NEVER = lists(
-  [['0.0.0.0', 8], ['169.254.0.0', 16], ['192.0.0.0', 24], ['192.0.2.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3], ['100.100.100.200', 32]],
-  [['::', 128], ['fe80::', 10], ['fec0::', 10], ['ff00::', 8], ['2001:db8::', 32], ['64:ff9b::', 96], ['64:ff9b:1::', 48], ['2002::', 16], ['fd00:ec2::254', 128]],
+  [
+    ['0.0.0.0', 8], ['169.254.0.0', 16], ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.88.99.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3],
+    ['100.100.100.200', 32],
+  ],
+  [['2001::', 23], ['2001:db8::', 32], ['2002::', 16], ['3fff::', 20], ['fd00:ec2::254', 128]],
 )
 
 /** RFC 6761, 6762, 8375, and ICANN's decision on .internal (2024): no public name ends so. */
@@ -32,6 +40,7 @@ const OWN_NAMES = /(?:^|\.)(?:localhost|local|internal|home\.arpa)$/
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 
 const within = (list: BlockList, address: string): boolean => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+const isSpecial = (address: string): boolean => isIP(address) === 6 && ![PUBLIC_IPV6, PRIVATE, LOOPBACK].some((list) => within(list, address))
 const isLocalName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost')
 
 /** What is wrong with a webhook's URL before anybody is asked where its name leads; null: nothing. */
@@ -39,6 +48,8 @@ export function faultOfUrl(url: URL): string | null {
   const host = hostOf(url)
   const loopback = isLocalName(host) || (isIP(host) !== 0 && within(LOOPBACK, host))
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) return 'the address is not https'
+  // It is kept, and shown, in the clear.
+  if (url.username !== '' || url.password !== '') return 'the address holds a user name or a password'
   return isIP(host) === 0 ? null : faultOfAddress(host, host)
 }
 
@@ -49,7 +60,7 @@ export function faultOfUrl(url: URL): string | null {
  */
 export function faultOfAddress(host: string, address: string): string | null {
   const literal = isIP(host) !== 0
-  if (within(NEVER, address)) return `${address} is no address that is connected to`
+  if (within(NEVER, address) || isSpecial(address)) return `${address} is no address that is connected to`
   if (within(LOOPBACK, address)) return literal || isLocalName(host) ? null : `${host} leads to this machine (${address})`
   if (within(PRIVATE, address)) return literal || OWN_NAMES.test(host.toLowerCase()) ? null : `${host} leads into a private network (${address})`
   return null

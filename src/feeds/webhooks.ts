@@ -125,6 +125,20 @@ export async function settleWebhook(tx: Transaction, { id, attempt }: ClaimedWeb
   return settled.length > 0
 }
 
+/**
+ * Gives an event back that was not told as its worker was ended: it is due at once, as what is told of its alert afterwards, and the attempt is
+ * not counted. Harmless where it is not this worker's any more.
+ */
+export async function giveWebhookBack(tx: Transaction, { id, attempt }: ClaimedWebhook): Promise<void> {
+  await tx.run(
+    `with given as (
+       update webhook_events e set state = 'waiting', attempts = e.attempts - 1, next_at = now() where e.id = $1 and e.attempts = $2 and e.state = 'sending' returning e.id, e.alert_id, e.next_at
+     )
+     update webhook_events l set next_at = g.next_at from given g where l.alert_id = g.alert_id and l.id > g.id and l.state = 'waiting'`,
+    [id, attempt],
+  )
+}
+
 export type WebhookFailure = {
   id: string
   type: WebhookType

@@ -107,15 +107,19 @@ async function holdRows(tx: Transaction, importId: string, users: string, rows: 
 /**
  * Sets aside the rows whose person was changed since the plan was made (spec E1): they become `held`, and are told.
  * `detailsOfPerson`: e-mail and phone belong to whoever has registered (D3), which may have happened meanwhile.
- * Locks the contacts and users that the chunk will change, in the order of their ids, so that two imports never wait for each other in a circle.
+ * Locks the contacts and then the users that the chunk will change, in the order of their ids, so that two imports never wait for each other in a circle.
  */
 export async function setStaleAside(tx: Transaction, importId: string, chunk: Chunk, options: { users: string; conflicts: boolean; detailsOfPerson: boolean }): Promise<void> {
   const plan = planTable(importId)
   const bounds = [chunk.first, chunk.last]
+  // Contacts before users: a feed that adopts writes those, too, of whom the file says nothing new.
+  const [brought] = await tx.query<{ adopts: boolean }>(`select coalesce((options -> 'feed' -> 'adopts')::boolean, false) as adopts from imports where id = $1`, [importId])
+  if (brought?.adopts) await tx.query(`select count(*) from (select from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and fate in ('update', 'unchanged')) order by id for update) locked`, bounds)
   const stale = [
     `select p.row from ${plan} p join (select id, version from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and fate = 'update') order by id for update) c
        on c.id = p.contact_id where p.row between $1 and $2 and p.fate = 'update' and c.version <> p.contact_version`,
-    `select p.row from ${plan} p where p.row between $1 and $2 and p.fate = 'update' and p.contact_version is not null and not exists (select from contacts c where c.id = p.contact_id)`,
+    // Of somebody who is gone it cannot be said either that nothing was new.
+    `select p.row from ${plan} p where p.row between $1 and $2 and p.fate in ('update', 'unchanged') and p.contact_version is not null and not exists (select from contacts c where c.id = p.contact_id)`,
     `select p.row from ${options.users} p join (select id, version from users where id in (select user_id from ${options.users} where row between $1 and $2 and fate = 'update') order by id for update) u
        on u.id = p.user_id where p.row between $1 and $2 and p.fate = 'update' and u.version <> p.user_version`,
     // A name that somebody had meanwhile rests: no unique index stands against giving it away again (C1).

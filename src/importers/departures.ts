@@ -2,8 +2,7 @@ import type { Transaction } from '../entities/database.ts'
 import type { ChangeCounts, FeedIntake } from '../rules/feedPolicy.ts'
 import type { Chunk } from './commit.ts'
 import { hasFurther } from './furtherAccounts.ts'
-import type { PassedOver } from './knownRows.ts'
-import { COLUMN_OF_FIELD, furtherTable, leavingTable, planTable, rowsTable } from './stagedRow.ts'
+import { adoptedTable, COLUMN_OF_FIELD, furtherTable, leavingTable, planTable, rowsTable } from './stagedRow.ts'
 
 /**
  * What a full file of a feed does by silence (spec A6): whoever of the feed's own scope it does not name is deactivated, never deleted.
@@ -39,10 +38,10 @@ const SAME_NAME = 'r.external_id is null and r.email_key is null and c.external_
 /**
  * Plans who leaves: active people of the feed's scope whom no row of the file names, whatever became of the row. Behind the plan of contacts and users, in
  * its transaction; a plan that was there is replaced. Nobody leaves by a file of changes.
- * @param passedOver people of rows that were neither staged nor planned, since they say what they said before
+ * People of rows that were neither staged nor planned, since they say what they said before, stand in the table `passed_over` of this transaction.
  * @returns their number
  */
-export async function planLeaving(tx: Transaction, importId: string, intake: FeedIntake, passedOver: PassedOver): Promise<number> {
+export async function planLeaving(tx: Transaction, importId: string, intake: FeedIntake): Promise<number> {
   const leaving = leavingTable(importId)
   await tx.run(`drop table if exists ${leaving}`)
   await tx.run(`create table ${leaving} (number integer not null, contact_id bigint not null, version integer not null, users_version integer not null, outcome text) with (autovacuum_enabled = off)`)
@@ -55,19 +54,38 @@ export async function planLeaving(tx: Transaction, importId: string, intake: Fee
     `with missing as materialized (
        select c.id, c.version, c.external_id, c.email_key, c.last_name, c.first_name from contacts c
        where c.state = 'active' and ${scope.sql} and not exists (select from ${planTable(importId)} p where p.contact_id = c.id)
-         and c.id <> all ($${scope.values.length + 1}::bigint[])
+         and not exists (select from passed_over k where k.contact_id = c.id)
      ), rejected as materialized (
        select r.external_id, r.email_key, r.last_name, r.first_name from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row where p.fate = 'rejected'
+       union all
+       -- So does one whose address was not taken in, since it is the person's own to change: the address may be somebody else's.
+       select null, lower(i.value), null, null from import_issues i where i.import_id = ${importId} and i.code = 'email.belongs_to_person'
      )
      insert into ${leaving} select row_number() over (order by c.id), c.id, c.version, ${usersVersion('c.id')}, null from missing c
      where not exists (select from rejected r where r.external_id = c.external_id) and not exists (select from rejected r where r.email_key = c.email_key)
        and not exists (select from rejected r where ${SAME_NAME})`,
-    [...scope.values, passedOver.asArray()],
+    scope.values,
   )
   await tx.run('set local enable_nestloop to default')
   await tx.run(`create unique index on ${leaving} (number)`)
   await tx.run(`analyze ${leaving}`)
   return count
+}
+
+/**
+ * Plans whom the feed makes its own, where it adopts (spec A6): people whom the file names, and whom no feed has brought or one that is gone. Nobody is taken from another
+ * feed. Behind the plan of contacts, in its transaction; a plan that was there is replaced.
+ */
+export async function planAdopted(tx: Transaction, importId: string, intake: Pick<FeedIntake, 'adopts'>): Promise<void> {
+  const adopted = adoptedTable(importId)
+  await tx.run(`drop table if exists ${adopted}`)
+  await tx.run(`create table ${adopted} (contact_id bigint primary key) with (autovacuum_enabled = off)`)
+  if (!intake.adopts) return
+  await tx.run(
+    `insert into ${adopted} select distinct c.id from ${planTable(importId)} p join contacts c on c.id = p.contact_id
+     where p.fate in ('update', 'unchanged') and not exists (select from feeds f where f.id = c.feed_id)`,
+  )
+  await tx.run(`analyze ${adopted}`)
 }
 
 /** SQL: a number that grows with every change of a contact's users, and with every new one. */
@@ -95,16 +113,16 @@ export async function countUnsureRows(tx: Transaction, importId: string): Promis
 }
 
 /**
- * What the plan changes, kind by kind, each person once (spec A6). Behind planLeaving.
- * `rows` are those that are not blank, the `passedOver` among them; `population` is the active people of the feed's scope before anything changes.
+ * What the plan changes, kind by kind, each person once (spec A6). Behind planLeaving and planAdopted.
+ * `rows` are those that are not blank, those that were passed over among them; `population` is the active people of the feed's scope before anything changes.
  */
-export async function countChanges(tx: Transaction, importId: string, intake: FeedIntake, passedOver = 0): Promise<ChangeCounts> {
+export async function countChanges(tx: Transaction, importId: string, intake: FeedIntake): Promise<ChangeCounts> {
   const plan = planTable(importId)
   const scope = inScope(intake)
   // A further account of somebody whom the same file makes or changes is no further change.
   const counted = (await hasFurther(tx, importId)) ? `not exists (select from ${furtherTable(importId)} x join ${plan} f on f.row = x.first_row where x.row = p.row and f.fate in ('create', 'update'))` : 'true'
   const [rows] = await tx.query<Pick<ChangeCounts, 'rows' | 'creations' | 'updates' | 'reactivations'>>(
-    `select count(*) filter (where p.fate <> 'blank')::int as rows, count(*) filter (where p.fate = 'create')::int as creations,
+    `select count(*) filter (where p.fate <> 'blank')::int + (select count(*)::int from passed_over) as rows, count(*) filter (where p.fate = 'create')::int as creations,
        count(distinct p.contact_id) filter (where p.fate = 'update' and not p.reactivate and ${counted})::int as updates,
        count(distinct p.contact_id) filter (where p.fate = 'update' and p.reactivate)::int as reactivations
      from ${plan} p`,
@@ -116,8 +134,9 @@ export async function countChanges(tx: Transaction, importId: string, intake: Fe
   )
   const [population] = await tx.query<{ count: number }>(`select count(*)::int as count from contacts c where c.state = 'active' and ${scope.sql}`, scope.values)
   const { left } = await countLeaving(tx, importId)
+  const [adopted] = await tx.query<{ count: number }>(`select count(*)::int as count from ${adoptedTable(importId)}`)
   const { rows: read, creations, updates, reactivations } = rows!
-  return { rows: read + passedOver, population: population!.count, creations, updates, deactivations: left, changedEmails: emails!.changed, reactivations }
+  return { rows: read, population: population!.count, creations, updates, deactivations: left, changedEmails: emails!.changed, reactivations, adoptions: adopted!.count }
 }
 
 /** People who leave, or left; `stale` were changed since the plan was made, `spared` were left alone because rows of the file could not be written. */
@@ -174,14 +193,13 @@ export async function commitLeaving(tx: Transaction, importId: string, chunk: Ch
 }
 
 /**
- * Makes people whom the file names the feed's own, where the feed adopts (spec A6): those whom no feed has brought, or one that is gone.
- * Nobody is taken from another feed, and nobody is changed otherwise.
+ * Makes people of a chunk the feed's own, as planned (planAdopted). Whose row is left alone, or who is another feed's meanwhile, is not; nobody is changed otherwise.
  */
 export async function adoptNamed(tx: Transaction, importId: string, chunk: Chunk, feedId: string): Promise<void> {
   await tx.run(
     `with adopted as (
        select c.id from contacts c where c.id in (select p.contact_id from ${planTable(importId)} p where p.row between $1 and $2 and p.fate in ('update', 'unchanged'))
-         and not exists (select from feeds f where f.id = c.feed_id) order by c.id for no key update
+         and c.id in (select contact_id from ${adoptedTable(importId)}) and not exists (select from feeds f where f.id = c.feed_id) order by c.id for no key update
      )
      update contacts c set feed_id = $3 from adopted where c.id = adopted.id`,
     [chunk.first, chunk.last, feedId],

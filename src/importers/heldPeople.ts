@@ -1,14 +1,14 @@
 import type { Transaction } from '../entities/database.ts'
-import { leavingTable, planTable, rowsTable } from './stagedRow.ts'
+import { adoptedTable, leavingTable, planTable, rowsTable } from './stagedRow.ts'
 
 export type HeldPerson = { contactId: string | null; externalId: string | null; name: string; email: string | null; /** The address as it is now, where the file gives another one. */ emailBefore: string | null }
 /** Whom a plan is about, by what it would do to them: how many, and the first of them. Somebody can be in more than one list. */
-export type HeldPeople = Record<'leaving' | 'created' | 'changedEmails' | 'reactivated' | 'updated', { count: number; people: HeldPerson[] }>
+export type HeldPeople = Record<'leaving' | 'created' | 'changedEmails' | 'reactivated' | 'updated' | 'adopted', { count: number; people: HeldPerson[] }>
 
-/** The named list of a held file (spec A6): who would leave, be new, get another address, come back, be changed otherwise. At most `limit` of each; none once the plan is gone. */
+/** The named list of a held file (spec A6): who would leave, be new, get another address, come back, be changed otherwise, become the feed's own. At most `limit` of each; none once the plan is gone. */
 export async function heldPeople(tx: Transaction, importId: string, limit: number): Promise<HeldPeople> {
   const [plan, rows] = [planTable(importId), rowsTable(importId)]
-  const [found] = await tx.query<{ plan: boolean; leaving: boolean }>('select to_regclass($1) is not null as plan, to_regclass($2) is not null as leaving', [plan, leavingTable(importId)])
+  const [found] = await tx.query<{ plan: boolean; feed: boolean }>('select to_regclass($1) is not null as plan, to_regclass($2) is not null as feed', [plan, leavingTable(importId)])
   const none = { count: 0, people: [] }
   const ofFile = (where: string): Promise<HeldPeople['leaving']> =>
     !found!.plan
@@ -20,14 +20,19 @@ export async function heldPeople(tx: Transaction, importId: string, limit: numbe
            from ${plan} p join ${rows} r on r.row = p.row left join contacts c on c.id = p.contact_id and p.fate <> 'create' where ${where}`,
           limit,
         )
+  const ofList = (list: string, at: string): Promise<HeldPeople['leaving']> =>
+    !found!.feed
+      ? Promise.resolve(none)
+      : read(tx, `select ${at} as at, c.id as "contactId", c.external_id as "externalId", concat_ws(' ', c.first_name, c.last_name) as name, c.email, null::text as "emailBefore" from ${list} l join contacts c on c.id = l.contact_id`, limit)
   // Null where either has none: then it is no other address.
   const otherAddress = 'coalesce(c.email_key <> r.email_key, false)'
   return {
-    leaving: found!.leaving ? await read(tx, `select l.number as at, c.id as "contactId", c.external_id as "externalId", concat_ws(' ', c.first_name, c.last_name) as name, c.email, null::text as "emailBefore" from ${leavingTable(importId)} l join contacts c on c.id = l.contact_id`, limit) : none,
+    leaving: await ofList(leavingTable(importId), 'l.number'),
     created: await ofFile(`p.fate = 'create'`),
     changedEmails: await ofFile(`p.fate = 'update' and ${otherAddress}`),
     reactivated: await ofFile(`p.fate = 'update' and p.reactivate`),
     updated: await ofFile(`p.fate = 'update' and not coalesce(p.reactivate, false) and not ${otherAddress}`),
+    adopted: await ofList(adoptedTable(importId), 'l.contact_id'),
   }
 }
 

@@ -16,10 +16,10 @@ import { planTable, rowsTable } from './stagedRow.ts'
 
 /** Counts up whenever rows are read by other rules than before: what was known is then known no longer. */
 const READING = 1
-/** A transaction that was under way as the last import ended may have stamped its changes so much earlier. */
-const MARGIN = "interval '15 minutes'"
 /** Marks a row that is packed before its contact is known: in place of the contact stands its number in the file. */
 const PENDING = 0xffff_ffff
+/** Contacts changed since the last file of whom rows are withheld one by one; where there are more, the file is read whole. */
+const MOST_CHANGED = 50_000
 
 /** All that decides how rows are read, and what becomes of them, besides the rows. */
 export type Reading = { header: readonly (string | null)[]; columns: readonly MatchedColumn[]; mapping: Mapping | null; settings: Settings; catalog: Catalog; options: ImportOptions }
@@ -80,79 +80,32 @@ export class RowMemory {
   }
 }
 
-/** What is remembered of the feed's last file that was taken in, as far as it still holds. */
+/**
+ * What is remembered of the feed's last file that was taken in. Rows of people who have been changed since, as far as a clock tells, are withheld
+ * here already; whether the others stand as they did is for the plan to say (listPassedOver).
+ */
 export async function rememberRows(tx: Transaction, importId: string, reading: Reading): Promise<RowMemory> {
   const fingerprint = fingerprintOf(reading)
   const feedId = reading.options.feed!.feedId
-  const [last] = await tx.query<{ importId: string; fingerprint: string; rows: Buffer }>(
-    // An undo takes people away without a trace that could be looked for here.
-    `select k.import_id as "importId", k.fingerprint, k.rows from known_rows k join imports i on i.id = k.import_id
-     where k.feed_id = $1 and k.settled and k.import_id <> $2 and not exists (select from imports u where u.undone_at > k.at - ${MARGIN}) order by k.import_id desc limit 1`,
+  const [last] = await tx.query<{ fingerprint: string; rows: Buffer; at: string }>(
+    'select fingerprint, rows, at::text as at from known_rows where feed_id = $1 and settled and import_id <> $2 order by import_id desc limit 1',
     [feedId, importId],
   )
   if (reading.options.readWhole || last?.fingerprint !== fingerprint) return new RowMemory(fingerprint, null, [])
-  const packed = new PackedRows(last.rows)
-  const changed = await tx.query<{ id: string; version: number; users: number; asIs: boolean }>(
-    `with last as (select at - ${MARGIN} as since from known_rows where feed_id = $2 and import_id = $1)
-     select c.id, c.version, coalesce((select sum(u.version) from users u where u.contact_id = c.id), 0)::int as users,
-       c.state = 'active' and c.feed_id is not distinct from $2 and not exists (select from identity_decisions d where d.contact_id = c.id and d.state = 'waiting') as "asIs"
-     from contacts c
-     where c.updated_at > (select since from last) or c.id in (select u.contact_id from users u where u.updated_at > (select since from last))
-       or c.id in (select d.contact_id from identity_decisions d where d.state = 'waiting')`,
-    [last.importId, feedId],
+  const changed = await tx.query<{ id: string }>(
+    `select id from contacts where updated_at >= $1 union select contact_id from users where updated_at >= $1
+     union select contact_id from identity_decisions where state = 'waiting' limit ${MOST_CHANGED + 1}`,
+    [last.at],
   )
-  const standing = new Map(changed.map((contact) => [contact.id, contact]))
+  if (changed.length > MOST_CHANGED) return new RowMemory(fingerprint, null, [])
+  const packed = new PackedRows(last.rows)
+  const ids = new Set(changed.map(({ id }) => id))
   const withheld: number[] = []
-  if (standing.size > 0) {
-    for (let index = 0; index < packed.length; index++) {
-      const now = standing.get(packed.contactId(index))
-      if (now && !(now.asIs && now.version === packed.version(index) && now.users === packed.usersVersion(index))) withheld.push(index)
-    }
-  }
+  if (ids.size > 0) for (let index = 0; index < packed.length; index++) if (ids.has(packed.contactId(index))) withheld.push(index)
   return new RowMemory(fingerprint, packed, withheld)
 }
 
-/** The contacts of the rows that an import passed over. */
-export class PassedOver {
-  /** Ids are below 2^53: sorted numbers are a set that needs little room. */
-  readonly #ids: Float64Array
-
-  constructor(ids: Float64Array) {
-    this.#ids = ids.sort()
-  }
-
-  get size(): number {
-    return this.#ids.length
-  }
-
-  has(id: string): boolean {
-    const wanted = Number(id)
-    let [low, high] = [0, this.#ids.length]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#ids[middle]! < wanted) low = middle + 1
-      else high = middle
-    }
-    return this.#ids[low] === wanted
-  }
-
-  /** As PostgreSQL takes it for bigint[]. */
-  asArray(): string {
-    return `{${this.#ids.join(',')}}`
-  }
-}
-
-/** Whose rows were passed over; nobody's where the import remembers no rows. */
-export async function readPassedOver(tx: Transaction, importId: string): Promise<PassedOver> {
-  const [kept] = await tx.query<{ rows: Buffer }>('select rows from known_rows where import_id = $1', [importId])
-  if (!kept) return new PassedOver(new Float64Array())
-  const packed = new PackedRows(kept.rows)
-  let count = 0
-  while (count < packed.length && packed.usersVersion(count) !== PENDING) count++
-  return new PassedOver(Float64Array.from({ length: count }, (_, index) => Number(packed.contactId(index))))
-}
-
-/** A row that was staged is about somebody whose row was passed over: the file has to be read whole. */
+/** A row that was staged is about somebody whose row was passed over, or such a person was changed: the file has to be read whole. */
 export class ReadWhole extends Error {
   constructor(importId: string) {
     super(`import ${importId} has to be read whole`)
@@ -160,22 +113,60 @@ export class ReadWhole extends Error {
   }
 }
 
+/** Contacts, and the rows that they are packed from, that go to the database at once. */
+const AT_ONCE = 100_000
+
 /**
- * Throws ReadWhole where a row that was staged is about somebody of a row that was passed over, by id, address or name: which of the two is to be
- * rejected is for the whole file to say. Behind the plan of contacts.
+ * Lists whose rows the import passed over in the temporary table `passed_over` (contact_id, version, users_version) of this transaction; nobody where it remembers
+ * no rows. Throws ReadWhole where one of them does not stand as packed any more, or is also in a row that was staged. Before the plan, in its transaction.
  */
-export async function assertNobodyTwice(tx: Transaction, importId: string, passedOver: PassedOver): Promise<void> {
-  if (passedOver.size === 0) return
-  const named = await tx.query<{ id: string }>(
-    `select p.contact_id as id from ${planTable(importId)} p where p.contact_id is not null and p.fate <> 'create'
-     union select m.id from ${rowsTable(importId)} r join contacts m on m.email_key = r.email_key
-     union select m.id from ${rowsTable(importId)} r join contacts m on m.external_id = r.external_id`,
+export async function listPassedOver(tx: Transaction, importId: string): Promise<void> {
+  await tx.run('drop table if exists passed_over')
+  await tx.run('create temporary table passed_over (contact_id bigint not null, version integer not null, users_version integer not null) on commit drop')
+  const [kept] = await tx.query<{ feedId: string; rows: Buffer }>('select feed_id as "feedId", rows from known_rows where import_id = $1', [importId])
+  if (!kept) return
+  const packed = new PackedRows(kept.rows)
+  let count = 0
+  while (count < packed.length && packed.usersVersion(count) !== PENDING) count++
+  if (count === 0) return
+  for (let from = 0; from < count; from += AT_ONCE) {
+    const length = Math.min(AT_ONCE, count - from)
+    const list = (value: (index: number) => string | number): string => `{${Array.from({ length }, (_, index) => value(from + index)).join(',')}}`
+    await tx.run('insert into passed_over select * from unnest($1::bigint[], $2::integer[], $3::integer[])', [list(packed.contactId), list(packed.version), list(packed.usersVersion)])
+  }
+  await tx.run('analyze passed_over')
+  const [found] = await tx.query<{ changed: boolean; twice: boolean }>(
+    `select exists (
+       select from passed_over k left join contacts c on c.id = k.contact_id
+       left join (select contact_id, sum(version)::int as version from users group by contact_id) u on u.contact_id = k.contact_id
+       where c.id is null or c.version <> k.version or c.state <> 'active' or c.feed_id is distinct from $1 or coalesce(u.version, 0) <> k.users_version
+         or k.contact_id in (select d.contact_id from identity_decisions d where d.state = 'waiting')
+     ) as changed,
+     exists (
+       select from ${rowsTable(importId)} r join contacts c on c.external_id = r.external_id join passed_over k on k.contact_id = c.id where r.verdict = 'o'
+       union all
+       select from ${rowsTable(importId)} r join contacts c on c.email_key = r.email_key join passed_over k on k.contact_id = c.id where r.verdict = 'o'
+       union all
+       select from ${rowsTable(importId)} r join contacts c on c.last_name = r.last_name and c.first_name = r.first_name join passed_over k on k.contact_id = c.id
+       where r.verdict = 'o' and r.external_id is null and r.email_key is null and c.external_id is null and c.email_key is null
+     ) as twice`,
+    [kept.feedId],
   )
-  if (named.some(({ id }) => passedOver.has(id))) throw new ReadWhole(importId)
+  if (found!.changed || found!.twice) throw new ReadWhole(importId)
 }
 
-/** Rows whose people are looked up at once when an import is settled. */
-const SETTLED_AT_ONCE = 50_000
+/** How users of the people whom the plan meets stood when it was made: (contact_id, version). */
+export const standingTable = (importId: string): string => `${planTable(importId)}_standing`
+
+/** Notes how the users of people in the plan stand, for settleRows. Behind the plan of contacts, in its transaction. Does nothing where no rows are remembered. */
+export async function noteStanding(tx: Transaction, importId: string): Promise<void> {
+  await tx.run(`drop table if exists ${standingTable(importId)}`)
+  await tx.run(
+    `create table ${standingTable(importId)} with (autovacuum_enabled = off) as
+     select u.contact_id, sum(u.version)::int as version from users u
+     where exists (select from known_rows where import_id = ${importId}) and u.contact_id in (select p.contact_id from ${planTable(importId)} p where p.fate in ('update', 'unchanged')) group by u.contact_id`,
+  )
+}
 
 /**
  * Settles what is remembered of an import that was committed: rows that came out well and had no problem, each with its contact as it stands now.
@@ -190,7 +181,7 @@ export async function settleRows(tx: Transaction, importId: string): Promise<voi
   for (; index < packed.length && packed.usersVersion(index) !== PENDING; index++) settled.copy(packed, index)
   // What was noted of rows stands in their order.
   while (index < packed.length) {
-    const end = Math.min(index + SETTLED_AT_ONCE, packed.length)
+    const end = Math.min(index + AT_ONCE, packed.length)
     const people = await peopleOf(tx, importId, Number(packed.contactId(index)), Number(packed.contactId(end - 1)))
     for (; index < end; index++) {
       const person = people.get(packed.contactId(index))
@@ -201,12 +192,20 @@ export async function settleRows(tx: Transaction, importId: string): Promise<voi
   await tx.run('delete from known_rows where feed_id = $1 and import_id < $2', [kept.feedId, importId])
 }
 
-/** By row: the one person of each row, from one to another, that was taken in without a problem and is of no other row. */
+/**
+ * By row: the one person of each row, from one to another, that was taken in without a problem and is of no other row. Whoever does not stand as the plan
+ * and its commit left him or her was changed by somebody else meanwhile: such a row is not remembered, and is looked at the next time.
+ */
 async function peopleOf(tx: Transaction, importId: string, first: number, last: number): Promise<Map<string, { id: string; version: number; users: number }>> {
   const people = await tx.query<{ row: number; id: string; version: number; users: number }>(
-    `select p.row, c.id, c.version, coalesce((select sum(u.version) from users u where u.contact_id = c.id), 0)::int as users
+    `select p.row, c.id, c.version, coalesce(u.version, 0) as users
      from ${planTable(importId)} p join contacts c on c.id = p.contact_id
-     where p.row between $2 and $3 and p.fate in ('create', 'update', 'unchanged') and c.state = 'active'
+     left join (select contact_id, sum(version)::int as version from users group by contact_id) u on u.contact_id = c.id
+     left join ${standingTable(importId)} s on s.contact_id = c.id
+     left join (select contact_id, count(*)::int as changes from ${planTable(importId)}_users where fate in ('create', 'update') group by contact_id) done on done.contact_id = c.id
+     where p.row between $2 and $3 and c.state = 'active'
+       and c.version = case p.fate when 'create' then 1 when 'update' then p.contact_version + 1 when 'unchanged' then p.contact_version end
+       and coalesce(u.version, 0) = coalesce(s.version, 0) + coalesce(done.changes, 0)
        and not exists (select from import_issues i where i.import_id = $1 and i.row = p.row)
        and not exists (select from (select contact_id from ${planTable(importId)} where contact_id is not null group by contact_id having count(*) > 1) several where several.contact_id = c.id)`,
     [importId, first, last],

@@ -59,16 +59,17 @@ async function findDuplicates(tx: Transaction, importId: string, staged: Readonl
   await tx.run('create temporary table if not exists duplicate_rows (row integer, first_row integer, field text) on commit drop')
   await tx.run('truncate duplicate_rows')
   const nobodyElse = [staged.has('external_id') ? 'external_id is null' : '', staged.has('email_key') ? 'email_key is null' : ''].filter(Boolean).join(' and ') || 'true'
-  const keys: [field: string, key: string, condition: string][] = [
+  const keys: [field: string, columns: string, condition: string][] = [
     ...(staged.has('external_id') ? [['External ID', 'external_id', 'external_id is not null'] as [string, string, string]] : []),
     ...(staged.has('email_key') ? [['Email', 'email_key', 'email_key is not null'] as [string, string, string]] : []),
-    ['First Name and Last Name', "first_name || ' ' || last_name", nobodyElse],
+    // Each by itself: "Ana Bo" Lee is not Ana "Bo Lee".
+    ['First Name and Last Name', 'first_name, last_name', nobodyElse],
   ]
-  for (const [field, key, condition] of keys) {
+  for (const [field, columns, condition] of keys) {
     await tx.run(
       `insert into duplicate_rows
        select r.row, d.first_row, '${field}' from ${rows} r
-       join (select ${key} as key, min(row) as first_row from ${rows} where verdict = 'o' and ${condition} group by 1 having count(*) > 1) d on d.key = ${key}
+       join (select ${columns}, min(row) as first_row from ${rows} where verdict = 'o' and ${condition} group by ${columns} having count(*) > 1) d using (${columns})
        where r.verdict = 'o' and ${condition} and r.row <> d.first_row and not exists (select from duplicate_rows seen where seen.row = r.row)`,
     )
   }

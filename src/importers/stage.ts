@@ -5,12 +5,12 @@ import { readOrganization } from '../organizations/organizations.ts'
 import { matchHeaders, type MatchedColumn } from '../rules/columns.ts'
 import { FileRefused } from '../rules/refusal.ts'
 import { storedFile } from './filePieces.ts'
-import { mayKnowRows, rememberRows, type RowMemory } from './knownRows.ts'
+import { mayKnowRows, rememberRows, standingTable, type RowMemory } from './knownRows.ts'
 import { openSource, type OpenedSource } from './openSource.ts'
 import { mappingFor, saveMapping, type ImportOptions } from './receive.ts'
 import { IssueWriter } from './rowIssues.ts'
 import type { Cell, SourceRow } from './source.ts'
-import { furtherTable, leavingTable, planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
+import { adoptedTable, furtherTable, leavingTable, planTable, rowsTable, STAGED_COLUMNS } from './stagedRow.ts'
 import { isExampleRow } from './template/identity.ts'
 import { RowValidator } from './validateRow.ts'
 
@@ -133,7 +133,7 @@ export async function stageRows(database: Database, organizationId: string, stag
 }
 
 /** Everything that an import keeps while it is under way. */
-const stagingTables = (importId: string): string[] => [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`, furtherTable(importId), leavingTable(importId)]
+const stagingTables = (importId: string): string[] => [rowsTable(importId), planTable(importId), `${planTable(importId)}_users`, `${planTable(importId)}_held`, furtherTable(importId), leavingTable(importId), adoptedTable(importId), standingTable(importId)]
 
 /** Removes what staging left; harmless where there is nothing. */
 export async function dropStaging(tx: Pick<Transaction, 'run'>, importId: string): Promise<void> {
@@ -217,9 +217,9 @@ async function copyRows(
     for await (const rows of batches) {
       signal.throwIfAborted()
       for (const row of rows) {
+        if (row.hidden) hidden++
         if (memory?.passesOver(row)) continue
         text += validator.validate(isExample(row) ? { ...row, cells: [] } : row) + '\n'
-        if (row.hidden) hidden++
         if (text.length >= COPY_BATCH) await send()
         if (issues.isFull) await issues.flush()
       }

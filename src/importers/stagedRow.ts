@@ -99,6 +99,9 @@ export const furtherTable = (importId: string): string => `${planTable(importId)
 /** The people whom a full file no longer names: number, contact_id, version, and what became of each (outcome). */
 export const leavingTable = (importId: string): string => `${planTable(importId)}_leaving`
 
+/** The people whom a feed's file makes the feed's own, though the feed did not bring them: contact_id. */
+export const adoptedTable = (importId: string): string => `${planTable(importId)}_adopted`
+
 /** A value as COPY's text format wants it (PostgreSQL, COPY, "Text Format"). */
 export function copyText(value: string | null): string {
   if (value === null) return '\\N'

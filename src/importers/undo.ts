@@ -49,7 +49,8 @@ export async function gatherContacts(tx: Transaction, importId: string): Promise
      where c.id in (select u.contact_id from users u where u.created_by_import = $1 and not exists (select from undo_contacts s where s.contact_id = u.contact_id))`,
     [importId],
   )
-  await tx.run('select from contacts where id in (select contact_id from undo_contacts) order by id for update')
+  // Counted, so that nothing comes back of whom there may be a million.
+  await tx.query('select count(*) from (select from contacts where id in (select contact_id from undo_contacts) order by id for update) locked')
 }
 
 /**
@@ -108,10 +109,13 @@ export async function putContactsBack(tx: Transaction, users: string): Promise<{
      select contact_id, state, now -> 'email_key' is distinct from before -> 'email_key' as moved, now -> 'customers' is distinct from before -> 'customers' as customers
      from standing where now <> before`,
   )
-  const rows = await tx.query<{ id: string; activated: boolean; moved: boolean }>(
-    `update contacts c set ${RECORDED_COLUMNS.map((column) => `${column} = ${valueBefore(column)}`).join(', ')}, version = c.version + 1, updated_at = now()
-     from undo_contacts s join undo_differing d on d.contact_id = s.contact_id where c.id = s.contact_id
-     returning c.id, c.state = 'active' and d.state <> 'active' as activated, d.moved`,
+  const [done] = await tx.query<{ putBack: number; activated: number; moved: string[] }>(
+    `with written as (
+       update contacts c set ${RECORDED_COLUMNS.map((column) => `${column} = ${valueBefore(column)}`).join(', ')}, version = c.version + 1, updated_at = now()
+       from undo_contacts s join undo_differing d on d.contact_id = s.contact_id where c.id = s.contact_id
+       returning c.id, c.state = 'active' and d.state <> 'active' as activated, d.moved
+     )
+     select count(*)::int as "putBack", (count(*) filter (where activated))::int as activated, coalesce(array_agg(id::text) filter (where moved), '{}') as moved from written`,
   )
   await tx.run('delete from contact_customers l using undo_differing d where d.customers and l.contact_id = d.contact_id')
   await tx.run(
@@ -123,18 +127,20 @@ export async function putContactsBack(tx: Transaction, users: string): Promise<{
     `update contacts c set version = c.version + 1, updated_at = now()
      where c.id in (select u.contact_id from ${users} u where u.made and u.reason is null) and not exists (select from undo_differing d where d.contact_id = c.id)`,
   )
-  return { putBack: rows.length, activated: rows.filter(({ activated }) => activated).length, moved: rows.filter(({ moved }) => moved).map(({ id }) => id) }
+  return done!
 }
 
 /**
- * What was put back stands as an earlier import left it, under another version: that import can be undone as well.
+ * What was put back stands as an earlier import left it, under another version: that import can be undone as well. Where that one had not
+ * counted the version up, it found what it left, and the import before it is passed the version on in its turn.
  * @param what which of import_changes
  * @param gathered the table of what was put back: made, before, version, reason
  */
 export async function passVersionsOn(tx: Transaction, importId: string, what: 'contact' | 'user', gathered: string): Promise<void> {
   const now = `${gathered} s join ${what}s t on t.id = s.${what}_id and not s.made and s.reason is null`
   await tx.run(
-    `update import_changes e set version = t.version from ${now} where e.what = '${what}' and e.target = t.id and e.import_id <> $1 and e.version = (s.before ->> 'version')::int`,
+    `update import_changes e set version = t.version, before = case when (e.before ->> 'version')::int = e.version then e.before || jsonb_build_object('version', t.version) else e.before end
+     from ${now} where e.what = '${what}' and e.target = t.id and e.import_id <> $1 and e.version = (s.before ->> 'version')::int`,
     [importId],
   )
   await tx.run(

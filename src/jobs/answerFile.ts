@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { acknowledgementName, acknowledgementText, errorsName, pathIn, type Acknowledgement } from '../feeds/acknowledge.ts'
-import type { FileToSettle } from '../feeds/files.ts'
+import { noteReturned, type FileToSettle } from '../feeds/files.ts'
 import { explainProblem } from '../feeds/problems.ts'
 import type { RemoteFolder } from '../feeds/server.ts'
 import { hasPlan, readImport, reportImport, type ImportReport, type StoredImport } from '../importers/importReport.ts'
@@ -62,6 +62,8 @@ async function writeRejected(work: FeedWork, folder: RemoteFolder, path: string,
     fault ??= error
     out.destroy()
   }
-  await Promise.all([folder.write(path, moving()).catch(end), writeErrors(work.parts.database, work.feed.organizationId, stored, out).catch(end)])
+  // Else it would be one that came from the sender.
+  const noted = (written: { bytes: number; modifiedAt: Date }): Promise<void> => work.tenant((tx) => noteReturned(tx, stored.id, written))
+  await Promise.all([folder.write(path, moving(), noted).catch(end), writeErrors(work.parts.database, work.feed.organizationId, stored, out).catch(end)])
   if (fault !== undefined) throw fault
 }

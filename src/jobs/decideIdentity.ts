@@ -84,7 +84,7 @@ async function acceptMove(tx: Transaction, question: IdentityQuestion): Promise<
 
 async function acceptReturn(tx: Transaction, question: IdentityQuestion): Promise<Decided> {
   const users = await usersOf(tx, question.contactId)
-  const { userIds, leftOut } = await activateUsers(tx, users.map(({ id }) => id))
+  const { userIds, leftOut } = await activateUsers(tx, users.map(({ id }) => id), 'feed')
   const unseated = leftOut.filter(({ reason }) => reason === 'no_seat').map(({ username }) => username)
   if (unseated.length > 0) throw new IdentityRefused('license.no_seats', `No seat of the license is free for ${unseated.join(', ')}. Nothing was changed.`, 'Free a seat or add seats, and accept again.')
   await activateContact(tx, question.contactId)

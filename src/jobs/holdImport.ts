@@ -2,7 +2,6 @@ import { oweSummaries } from '../deliveries/owe.ts'
 import type { Transaction } from '../entities/database.ts'
 import { raiseAlert } from '../feeds/alerts.ts'
 import { countChanges, countUnsureRows, planLeaving } from '../importers/departures.ts'
-import { readPassedOver } from '../importers/knownRows.ts'
 import { planHash } from '../importers/planHash.ts'
 import type { ImportOptions } from '../importers/receive.ts'
 import { rowsTable } from '../importers/stagedRow.ts'
@@ -27,9 +26,8 @@ export type Judgement = { intake: FeedIntake; changes: ChangeCounts; reasons: Ho
 export async function judgeImport(tx: Transaction, importId: string, options: Pick<ImportOptions, 'feed'>): Promise<Judgement | null> {
   const intake = options.feed
   if (!intake) return null
-  const passedOver = await readPassedOver(tx, importId)
-  const leaving = await planLeaving(tx, importId, intake, passedOver)
-  const changes = await countChanges(tx, importId, intake, passedOver.size)
+  const leaving = await planLeaving(tx, importId, intake)
+  const changes = await countChanges(tx, importId, intake)
   const [file] = await tx.query<{ name: string; columns: MatchedColumn[] }>('select file_name as name, columns from imports where id = $1', [importId])
   const { cutShort, endsOpen } = await readEnding(tx, importId, intake.feedId)
   const facts = { fileName: file!.name, cutShort, unsureRows: leaving > 0 ? await countUnsureRows(tx, importId) : 0 }
@@ -95,11 +93,15 @@ async function useAllowance(tx: Transaction, importId: string, feed: ImportsFeed
   return true
 }
 
-/** Tells the feed's people, and the organization's operators, that somebody has to decide. */
+/** Tells the feed's people, and the organization's operators, that somebody has to decide: once, also of a file that is held for being older. */
 async function tell(tx: Transaction, importId: string, feed: ImportsFeed, intake: FeedIntake, reasons: readonly HoldReason[]): Promise<void> {
   const [file] = await tx.query<{ name: string }>('select file_name as name from imports where id = $1', [importId])
   const fileName = file!.name
-  const detail = { file: fileName, reasons: reasons.map((reason) => explainHold(reason).message).join(' '), hours: intake.holdHours }
-  await raiseAlert(tx, feed, 'held', { subject: fileName, detail, importId })
+  const about = { subject: fileName, importId }
+  if (intake.outOfOrder && reasons.every(({ code }) => code === 'feed.out_of_order')) {
+    await raiseAlert(tx, feed, 'outOfOrder', { ...about, detail: { file: fileName, newer: intake.outOfOrder.newer, hours: intake.holdHours } })
+  } else {
+    await raiseAlert(tx, feed, 'held', { ...about, detail: { file: fileName, reasons: reasons.map((reason) => explainHold(reason).message).join(' '), hours: intake.holdHours } })
+  }
   await oweSummaries(tx, importId, (await readOrganization(tx)).settings.operators)
 }

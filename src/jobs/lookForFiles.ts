@@ -1,10 +1,12 @@
 import type { Transaction } from '../entities/database.ts'
-import { isAnswer } from '../feeds/acknowledge.ts'
+import { answerTo } from '../feeds/acknowledge.ts'
 import { clearAlert, raiseAlert } from '../feeds/alerts.ts'
+import { assertArchiveApart } from '../feeds/archiveFolder.ts'
 import { chooseFile } from '../feeds/chooseFiles.ts'
-import { readTaken, seeFiles, type SeenFile } from '../feeds/files.ts'
-import { alertOf, problem, problemOf, timesInARow, type Fault, type FeedProblem } from '../feeds/problems.ts'
-import { fileKey, matchesPattern, readyFiles } from '../feeds/readiness.ts'
+import { mendedAmong, readTaken, seeFiles, type SeenFile } from '../feeds/files.ts'
+import { assertFeedOurs } from '../feeds/lease.ts'
+import { alertOf, isOfTheLine, problem, problemOf, timesInARow, type Fault, type FeedProblem } from '../feeds/problems.ts'
+import { fileKey, matchesPattern, olderMarker, readyFiles } from '../feeds/readiness.ts'
 import { beginLook, endRun, judgeRun, RETRIES_AT_FIRST, waitAgain, type Look, type OpenRun } from '../feeds/runs.ts'
 import type { RemoteFile, RemoteFolder } from '../feeds/server.ts'
 import { faultOf, loggedFault, type FeedWork } from './feedWork.ts'
@@ -16,7 +18,7 @@ import { takeFile } from './takeFile.ts'
  * @throws what is not the feed's fault (faultOf)
  */
 export async function lookForFiles(work: FeedWork, folder: RemoteFolder, runs: readonly OpenRun[]): Promise<void> {
-  const found: Found = { arrived: false, blocked: null, waiting: [], fault: null, file: null }
+  const found: Found = { ...NOTHING }
   await work.tenant((tx) => beginLook(tx, runs))
   try {
     await look(work, folder, runs, found)
@@ -26,7 +28,12 @@ export async function lookForFiles(work: FeedWork, folder: RemoteFolder, runs: r
     work.log.warn({ ...loggedFault(fault, error), runs: runs.map(({ id }) => id) }, 'a look at the server failed')
     found.fault = fault
   }
-  await work.tenant((tx) => settleRuns(tx, work.feed, runs, found))
+  await work.parts.failpoint('feed.looked')
+  await work.tenant(async (tx) => {
+    await settleRuns(tx, work, runs, found)
+    // The line has held to the end: of one that breaks in each transfer nobody is told that it is well again.
+    if (found.fault === null || !isOfTheLine(found.fault.code)) await clearAlert(tx, work.feed, 'unreachable')
+  })
 }
 
 type Found = {
@@ -36,29 +43,35 @@ type Found = {
   blocked: 'import' | 'decision' | null
   /** Files that are not whole yet. */
   waiting: SeenFile[]
+  /** The marker of the first of them that is there and does not count, as it is older. */
+  olderMarker: string | null
   fault: Fault | null
+  loggedIn: boolean
   /** The file that was being taken when it went wrong. */
   file: string | null
 }
 
+const NOTHING: Found = { arrived: false, blocked: null, waiting: [], olderMarker: null, fault: null, loggedIn: true, file: null }
+
 async function look(work: FeedWork, folder: RemoteFolder, runs: readonly OpenRun[], found: Found): Promise<void> {
   const { feed } = work
   const { definition } = feed
-  const listed = await folder.list(definition.folder)
+  const listed = await folder.list(definition.folder, () => work.renew())
+  await assertArchiveApart(folder, definition)
   await work.renew()
   const { readiness } = definition
-  const isMarker = (name: string): boolean => readiness.kind === 'marker' && name.endsWith(readiness.suffix)
-  const candidates = listed.filter(({ name }) => matchesPattern(name, definition.pattern) && !isAnswer(name) && !isMarker(name))
+  const { sent, returned } = sortOut(listed, definition)
   const { seen, now } = await work.tenant(async (tx) => {
     // It can be looked into again.
     await clearAlert(tx, feed, 'failed', '')
     const [clock] = await tx.query<{ now: Date }>('select now() as now')
-    return { seen: await seeFiles(tx, feed.id, candidates), now: clock!.now }
+    return { seen: await seeFiles(tx, feed.id, [...sent, ...(await mendedAmong(tx, feed.id, returned))]), now: clock!.now }
   })
   const fresh = new Map(seen.filter(({ state }) => state === 'found').map((file) => [fileKey(file), file]))
   const { ready, waiting } = readyFiles(listed, readiness, fresh, now)
   const among = (files: readonly RemoteFile[]): SeenFile[] => files.flatMap((file) => fresh.get(fileKey(file)) ?? [])
   found.waiting = among(waiting)
+  found.olderMarker = found.waiting[0] === undefined ? null : olderMarker(found.waiting[0], listed, readiness)
   let whole = among(ready)
   for (;;) {
     const before = await work.tenant((tx) => readTaken(tx, feed.id, definition.order))
@@ -75,15 +88,31 @@ async function look(work: FeedWork, folder: RemoteFolder, runs: readonly OpenRun
   }
 }
 
+/**
+ * What the sender has put there, without markers and our answers. `returned`: what lies under the name of rejected rows, which is ours or was
+ * mended. A full file says everything, so that some mended rows are none.
+ */
+function sortOut(listed: readonly RemoteFile[], { pattern, readiness, mode }: FeedWork['feed']['definition']): { sent: RemoteFile[]; returned: { file: string; returned: RemoteFile }[] } {
+  const takes = (name: string): boolean => matchesPattern(name, pattern)
+  const isMarker = (name: string): boolean => readiness.kind === 'marker' && name.endsWith(readiness.suffix)
+  const answers = new Map(listed.map((file) => [file, answerTo(file.name, takes)]))
+  return {
+    sent: listed.filter((file) => answers.get(file) === null && takes(file.name) && !isMarker(file.name)),
+    returned: mode === 'full' ? [] : listed.flatMap((file) => (answers.get(file)?.rows ? { file: answers.get(file)!.file, returned: file } : [])),
+  }
+}
+
 /** Why a run has nothing, or not all; null where it has. */
-function unfinished({ blocked, waiting }: Found, arrived: boolean): FeedProblem | null {
+function unfinished({ blocked, waiting, olderMarker: marker }: Found, arrived: boolean): FeedProblem | null {
   if (blocked !== null) return problem(`feed.waits_for_${blocked}`)
-  if (waiting.length > 0) return problem('feed.not_whole', { file: waiting[0]!.name })
+  const [file] = waiting
+  if (file) return marker === null ? problem('feed.not_whole', { file: file.name }) : problem('feed.marker_older', { file: file.name, marker })
   return arrived ? null : problem('feed.no_file')
 }
 
-/** Says of each run what the look came to: it ends, or looks again. */
-async function settleRuns(tx: Transaction, feed: FeedWork['feed'], runs: readonly OpenRun[], found: Found): Promise<void> {
+/** Says of each run what the look came to: it ends, or looks again. Throws FeedTakenAway: a worker that was stopped says nothing of what another one has found since. */
+async function settleRuns(tx: Transaction, { feed, token }: FeedWork, runs: readonly OpenRun[], found: Found): Promise<void> {
+  await assertFeedOurs(tx, feed.id, token)
   const { contract, readiness } = feed.definition
   const { fault, waiting } = found
   const readinessSeconds = readiness.kind === 'stable' ? readiness.seconds : 0
@@ -93,16 +122,16 @@ async function settleRuns(tx: Transaction, feed: FeedWork['feed'], runs: readonl
     const look: Look = { arrived: found.arrived || run.filesTaken > 0, blocked: found.blocked !== null && fault === null, growing, failed: fault === null ? null : { times }, readinessSeconds }
     const verdict = judgeRun(run, look, contract)
     const slot = run.slotAt?.toISOString() ?? ''
-    const about = { slot, ...(waiting.length === 0 ? {} : { seen: waiting.length }) }
     const why = fault === null ? unfinished(found, look.arrived) : problemOf(fault, times)
+    const about = { slot, ...(waiting[0] && { file: waiting[0].name }), ...(found.olderMarker !== null && { code: 'feed.marker_older', marker: found.olderMarker }) }
     if (verdict.kind === 'wait') {
-      await waitAgain(tx, run.id, verdict.inSeconds, why)
-      if (verdict.late) await raiseAlert(tx, feed, 'late', { subject: slot, detail: { ...about, minutes: contract.lateAfterMinutes ?? 0 } })
+      const waits = await waitAgain(tx, run.id, verdict.inSeconds, why)
+      if (waits && verdict.late) await raiseAlert(tx, feed, 'late', { subject: slot, detail: { ...about, minutes: contract.lateAfterMinutes ?? 0 } })
     } else {
-      await endRun(tx, run.id, verdict.state, why)
-      if (verdict.state === 'missing') await raiseAlert(tx, feed, 'missing', { subject: slot, detail: { ...about, minutes: contract.missingAfterMinutes ?? 0 } })
+      const ended = await endRun(tx, run.id, verdict.state, why)
+      if (ended && verdict.state === 'missing') await raiseAlert(tx, feed, 'missing', { subject: slot, detail: { ...about, minutes: contract.missingAfterMinutes ?? 0 } })
     }
-    if (fault !== null) await alertFault(tx, feed, fault, found.file, verdict.kind === 'end' || times >= RETRIES_AT_FIRST)
+    if (fault !== null) await alertFault(tx, feed, fault, { file: found.file, loggedIn: found.loggedIn, stays: verdict.kind === 'end' || times >= RETRIES_AT_FIRST })
   }
 }
 
@@ -112,17 +141,17 @@ async function secondsUntilWhole(tx: Transaction, waiting: readonly SeenFile[], 
   return Math.min(...waiting.map(({ seenAt }) => Math.max(1, readinessSeconds - (clock!.now.getTime() - seenAt.getTime()) / 1_000)))
 }
 
-/** People are told of a fault: of what only they can mend at once, of the rest when it stays. `file`: the one that was being taken. */
-export async function alertFault(tx: Transaction, feed: FeedWork['feed'], fault: Fault, file: string | null, stays: boolean): Promise<void> {
-  const { kind, atOnce } = alertOf(fault.code)
+/** People are told of a fault: of what only they can mend at once, of the rest when it stays. `file`: the one that was being taken. `loggedIn`: whether it arose behind the login. */
+export async function alertFault(tx: Transaction, feed: FeedWork['feed'], fault: Fault, { file, stays, loggedIn }: { file: string | null; stays: boolean; loggedIn: boolean }): Promise<void> {
+  const { kind, atOnce } = alertOf(fault.code, loggedIn)
   if (!atOnce && !stays) return
   const { host, port } = feed.definition.server
   const { code, message, hint } = fault
   await raiseAlert(tx, feed, kind, { subject: kind === 'failed' ? (file ?? '') : '', detail: { host, port, ...fault.detail, code, message, hint, ...(file === null ? {} : { file }) } })
 }
 
-/** The server could not be looked at: what that means for the runs that are due. */
-export async function lookInVain(tx: Transaction, feed: FeedWork['feed'], runs: readonly OpenRun[], fault: Fault): Promise<void> {
+/** The server could not be looked at: what that means for the runs that are due. Throws FeedTakenAway. */
+export async function lookInVain(tx: Transaction, work: FeedWork, runs: readonly OpenRun[], fault: Fault): Promise<void> {
   await beginLook(tx, runs)
-  await settleRuns(tx, feed, runs, { arrived: false, blocked: null, waiting: [], fault, file: null })
+  await settleRuns(tx, work, runs, { ...NOTHING, fault, loggedIn: false })
 }

@@ -68,7 +68,7 @@ async function takeTurn(work: FeedWork, signal: AbortSignal): Promise<void> {
   }
   try {
     await work.renew()
-    await work.tenant((tx) => clearReached(tx, work.feed))
+    await work.tenant((tx) => clearLetIn(tx, work.feed))
     await settleFiles(work, folder, due.files)
     if (due.runs.length > 0) await lookForFiles(work, folder, due.runs)
   } catch (error) {
@@ -107,14 +107,14 @@ async function inVain(work: FeedWork, due: Due, error: unknown): Promise<void> {
   if (fault === null) throw error
   work.log.warn({ ...loggedFault(fault, error), runs: due.runs.map(({ id }) => id), files: due.files.map(({ id }) => id) }, 'the server of a feed could not be asked')
   await work.tenant(async (tx) => {
-    await lookInVain(tx, work.feed, due.runs, fault)
+    await lookInVain(tx, work, due.runs, fault)
     // Also where nothing was to be looked for, but only to be answered.
-    await alertFault(tx, work.feed, fault, null, false)
+    await alertFault(tx, work.feed, fault, { file: null, stays: false, loggedIn: false })
     await settleInVain(tx, work.feed, due.files, fault, false)
   })
 }
 
-/** The server is the right one, and lets us in. */
-async function clearReached(tx: Transaction, feed: StoredFeed): Promise<void> {
-  for (const kind of ['hostKey', 'login', 'unreachable'] as const) await clearAlert(tx, feed, kind)
+/** The server is the right one, and lets us in. Whether it can be reached for as long as a look takes is told by that. */
+async function clearLetIn(tx: Transaction, feed: StoredFeed): Promise<void> {
+  for (const kind of ['hostKey', 'login'] as const) await clearAlert(tx, feed, kind)
 }

@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../entities/database.ts'
 import { postWebhook, type Posted, type PostOptions } from '../feeds/postWebhook.ts'
 import { openSecret } from '../feeds/secrets.ts'
 import { signWebhook } from '../feeds/signWebhook.ts'
-import { claimWebhooks, judgeWebhook, settleWebhook, type ClaimedWebhook, type WebhookVerdict } from '../feeds/webhooks.ts'
+import { claimWebhooks, giveWebhookBack, judgeWebhook, settleWebhook, type ClaimedWebhook, type WebhookVerdict } from '../feeds/webhooks.ts'
 import type { SealKeys } from '../organizations/seal.ts'
 import type { Failpoint } from './failpoint.ts'
 import { done, type Outcome } from './outcome.ts'
@@ -68,16 +68,18 @@ async function tell(parts: WebhookParts, organizationId: string, ready: Ready, s
   const { event } = ready
   const verdict = await verdictOf(parts, ready, signal)
   await parts.failpoint('webhook.answered')
+  if (verdict === null) return parts.database.tenant(organizationId, (tx) => giveWebhookBack(tx, event))
   const recorded = await parts.database.tenant(organizationId, (tx) => settleWebhook(tx, event, verdict))
   if (recorded && verdict.state === 'failed') {
     parts.log.error({ alert: 'webhook_failed', organizationId, feed: event.feedId, event: event.id, response: verdict.response }, 'a webhook did not take an event, and is not told it again: see muster feed show')
   }
 }
 
-async function verdictOf(parts: WebhookParts, { event, secret, fault }: Ready, signal: AbortSignal): Promise<WebhookVerdict> {
+/** Null: this worker was told to end before there was an answer. */
+async function verdictOf(parts: WebhookParts, { event, secret, fault }: Ready, signal: AbortSignal): Promise<WebhookVerdict | null> {
   if (event.webhook === null) return { state: 'failed', response: 'the feed has no webhook any more' }
-  const posted = secret === null ? { taken: false, response: fault } : await post(parts, event, event.webhook.url, secret, signal)
-  return judgeWebhook(posted, event.attempt)
+  const posted: Posted = secret === null ? { taken: false, response: fault } : await post(parts, event, event.webhook.url, secret, signal)
+  return posted.stopped ? null : judgeWebhook(posted, event.attempt)
 }
 
 function post({ deadlineMs = DEADLINE_MS, resolve }: WebhookParts, { messageId, body: { type, timestamp, data }, at }: ClaimedWebhook, url: string, secret: string, signal: AbortSignal): Promise<Posted> {

@@ -2,6 +2,7 @@ import type { Transaction } from '../entities/database.ts'
 import { FEED_FILE_LIFECYCLE } from '../entities/states.ts'
 import { archiveNames, pathIn } from '../feeds/acknowledge.ts'
 import { clearAlert, raiseAlert } from '../feeds/alerts.ts'
+import { assertArchiveApart } from '../feeds/archiveFolder.ts'
 import { markAcknowledged, markSettled, settleLater, takeOverImports, type FileToSettle, type MovedFile } from '../feeds/files.ts'
 import { explainProblem, isOfTheLine, type Fault } from '../feeds/problems.ts'
 import { markerOf } from '../feeds/readiness.ts'
@@ -104,6 +105,7 @@ async function archiveFile(work: FeedWork, folder: RemoteFolder, file: FileToSet
   await work.renew()
   if (there !== null && there.bytes === file.bytes && there.modifiedAt.getTime() === file.modifiedAt.getTime()) {
     await folder.makeFolder(archive)
+    await assertArchiveApart(folder, work.feed.definition)
     const name = await freeName(folder, archive, archiveNames(file.name, await work.parts.database.now()))
     await folder.rename(path, pathIn(archive, name))
     if (readiness.kind === 'marker') await moveMarker(folder, markerOf(path, readiness.suffix), pathIn(archive, markerOf(name, readiness.suffix)))

@@ -4,7 +4,7 @@ import { owedPurpose, planHeld } from '../deliveries/owe.ts'
 import type { Database, Transaction } from '../entities/database.ts'
 import { troubleOf } from '../entities/databaseTrouble.ts'
 import { splitIntoChunks } from '../importers/commit.ts'
-import { assertNobodyTwice, ReadWhole, readPassedOver } from '../importers/knownRows.ts'
+import { listPassedOver, noteStanding, ReadWhole } from '../importers/knownRows.ts'
 import { planContacts } from '../importers/plan.ts'
 import type { ImportOptions } from '../importers/receive.ts'
 import { tellSendersHeaders } from '../importers/rowIssues.ts'
@@ -118,8 +118,9 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   const [row] = await tx.query<{ columns: MatchedColumn[] }>('select columns from imports where id = $1', [importId])
   const columns = row!.columns
   await tx.run(`delete from import_issues where import_id = $1 and code = any ($2)`, [importId, PLAN_ISSUES])
+  await listPassedOver(tx, importId)
   await planContacts(tx, importId, stagedColumns(columns), settings)
-  await assertNobodyTwice(tx, importId, await readPassedOver(tx, importId))
+  await noteStanding(tx, importId)
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
   await planHeld(tx, importTables(importId), options.delivery)
   await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)

@@ -18,7 +18,7 @@ import type { FeedWork } from './feedWork.ts'
 
 export type Taking = {
   file: SeenFile
-  /** The file that is newer and was taken before; null: this one is the newest. */
+  /** The file that is newer and was taken before, for which this one is held; null: this one is the newest. */
   outOfOrder: { newer: string } | null
   /** Files that this one says better. */
   supersede: readonly SeenFile[]
@@ -62,6 +62,8 @@ export async function takeFile(work: FeedWork, folder: RemoteFolder, taking: Tak
     const fetched = await fetchFile(folder, path, file, {
       ...(decrypt && { decrypt }),
       control: readiness.kind === 'marker' && readiness.hash ? markerOf(path, readiness.suffix) : null,
+      // One that no key opens is read to its end without a piece for the sink.
+      moved: () => work.renew(),
       async sink(part) {
         await received.write(part)
         await work.renew()
@@ -112,7 +114,6 @@ async function settleTaken(tx: Transaction, work: FeedWork, taking: Taking, take
   await finishReceiving(tx, taken.importId, taken.whole)
   await markImporting(tx, file.id, { runId, importId: taken.importId, hash: taken.hash })
   await countTaken(tx, runs.map(({ id }) => id), 1)
-  if (taking.outOfOrder) await raiseAlert(tx, feed, 'outOfOrder', { subject: file.name, detail: { file: file.name, newer: taking.outOfOrder.newer }, importId: taken.importId })
   return 'taken'
 }
 

@@ -143,6 +143,7 @@ export const HOLDS = {
   'feed.out_of_order': { message: 'The file {file} is older than {newer}, which was taken in before it.', hint: 'Reject it, unless the older file is the right one.' },
   'feed.cut_short': { message: 'The file ends in the middle of row {row}: fields are missing there, or its line is not closed as it was in the last file.', hint: 'Reject it, and have the whole file sent again.' },
   'leaving.unsure': { message: 'Rejected rows in which nobody can be recognized: {rows}. Those whom the file would deactivate ({leaving}) may be among them.', hint: 'Look whether the rows are those people (muster import errors). Where they are, reject the file and have it mended.' },
+  'feed.adopts': { message: 'People whom the file would make the feed\'s own, though the feed did not bring them: {people}. No file of the feed has done so before.', hint: 'Look at who they are: a later file that leaves them out deactivates them. Where that is meant so, approve it; else reject it, and set adopts of the feed to false.' },
 } as const satisfies Record<HoldReason['code'], { message: string; hint: string }>
 
 export type IssueCode = keyof typeof ISSUES

@@ -3,8 +3,11 @@
  * feeds and jobs share.
  */
 
-/** What a file changes, counted from its plan. `population`: active people whom the feed owned before. `rows`: rows read. */
-export type ChangeCounts = { rows: number; population: number; creations: number; updates: number; deactivations: number; changedEmails: number; reactivations: number }
+/**
+ * What a file changes, counted from its plan. `population`: active people whom the feed owned before. `rows`: rows read. `adoptions`: people who become the feed's own
+ * though it did not bring them. `mended`: the file holds rows of an earlier one that were handed back, and says nothing of anybody else.
+ */
+export type ChangeCounts = { rows: number; population: number; creations: number; updates: number; deactivations: number; changedEmails: number; reactivations: number; adoptions: number; mended?: true }
 
 export const LIMITED_CHANGES = ['creations', 'updates', 'deactivations', 'changedEmails', 'reactivations'] as const
 export type LimitedChange = (typeof LIMITED_CHANGES)[number]
@@ -41,6 +44,7 @@ export type HoldReason =
   | { code: 'feed.out_of_order'; detail: { file: string; newer: string } }
   | { code: 'feed.cut_short'; detail: { row: number } }
   | { code: 'leaving.unsure'; detail: { rows: number; leaving: number } }
+  | { code: 'feed.adopts'; detail: { people: number } }
 
 /** What an import knows of the feed that brought it, as it stood when the file was taken. Ids are text. */
 export type FeedIntake = {

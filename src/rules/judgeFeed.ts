@@ -10,6 +10,8 @@ export type FileFacts = {
   cutShort: number | null
   /** Rejected rows in which nobody can be recognized, known or new. */
   unsureRows: number
+  /** An earlier file of the feed has made people the feed's own: somebody has seen that it does. */
+  adoptedBefore: boolean
 }
 
 /** Shares are computed in binary: what is an even share by hand must not come out a hair above it. */
@@ -53,8 +55,17 @@ export function judge(counts: ChangeCounts, intake: FeedIntake, headers: readonl
   if (band) reasons.push({ code: 'contract.rows', detail: { rows: counts.rows, ...band } })
   if (intake.outOfOrder) reasons.push({ code: 'feed.out_of_order', detail: { file: facts.fileName, newer: intake.outOfOrder.newer } })
   if (facts.unsureRows > 0 && counts.deactivations > 0) reasons.push({ code: 'leaving.unsure', detail: { rows: facts.unsureRows, leaving: counts.deactivations } })
+  if (counts.adoptions > 0 && !facts.adoptedBefore) reasons.push({ code: 'feed.adopts', detail: { people: counts.adoptions } })
   for (const { change, limit } of overLimits(counts, intake.thresholds)) reasons.push({ code: `limit.${change}`, detail: { count: counts[change], limit, population: counts.population } })
   return reasons
+}
+
+/**
+ * What there is to be judged of rows that were handed back and come mended: they are a part of an earlier file, so that nobody is missing from
+ * them, and neither their number nor their columns nor their time are what was agreed on for a whole one.
+ */
+export function ofMendedRows(intake: FeedIntake): FeedIntake {
+  return { ...intake, mode: 'changes', rows: { least: null, most: null, changePercent: null }, lastHeaders: null, lastRows: null, outOfOrder: null }
 }
 
 /** Headers that went and that came, whatever their order, case and punctuation; null where they are the same. */

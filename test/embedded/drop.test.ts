@@ -1,7 +1,9 @@
 /** The demonstration drop, used by OpenSSH's own client and by one that knows no manners. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import ssh2 from 'ssh2'
@@ -86,6 +88,7 @@ describe.skipIf(skipWithout('sftp'))('with the sftp program', () => {
     const lines = [`-get ../kept ${stolen}`, `-get /../../kept ${stolen}`, `-get out/kept ${stolen}`, `-get file-out ${stolen}`, `-put ${local('c.txt', 'x')} out/planted`, `-put ${local('c.txt', 'x')} file-out`, '-ls out/', '-symlink now.csv other', '-rm out/kept']
     const { out, status } = await sftp([...lines, `put ${local('c.txt', 'x')} in.csv`, 'ls -1'])
     expect([status, out]).toEqual([0, expect.stringContaining('in.csv')])
+    expect(out).not.toContain('drop-password')
     expect(() => statSync(stolen)).toThrow('ENOENT')
     expect(() => statSync(join(home, 'planted'))).toThrow('ENOENT')
     expect(readFileSync(join(home, 'kept'), 'utf8')).toBe('kept from everybody')
@@ -119,6 +122,33 @@ describe('with a client of its own making', () => {
       })).connect({ host: drop.host, port: drop.port, username: 'acme', password: drop.password })
     })
     expect(told).toContain('Unable to exec')
+  })
+
+  test('a link is not listed where it leads out of the folder, nor where it is the folder itself', async () => {
+    const { sftp, end } = await connect()
+    const list = (path: string) => new Promise<string[]>((resolve, reject) => sftp.readdir(path, (error, found) => (error ? reject(error) : resolve(found.map(({ filename }) => filename)))))
+    symlinkSync(home, join(drop.folder, 'way-out'))
+    mkdirSync(join(drop.folder, 'inner'))
+    writeFileSync(join(drop.folder, 'inner', 'kept.csv'), '')
+    symlinkSync('inner', join(drop.folder, 'way-in'))
+    for (const path of ['way-out', '/way-out/', 'way-out/.', 'inner/../way-out']) await expect(list(path)).rejects.toThrow('Permission denied')
+    expect(await list('way-in')).toEqual(['kept.csv'])
+    end()
+  })
+
+  test('it closes though somebody holds on to a connection, without a word or in a session', async () => {
+    const closing = await start(newHome())
+    const silent = createConnection({ host: closing.host, port: closing.port, allowHalfOpen: true })
+    silent.on('error', () => undefined)
+    await once(silent, 'connect')
+    const client = new ssh2.Client()
+    client.on('error', () => undefined).connect({ host: closing.host, port: closing.port, username: 'acme', password: closing.password })
+    await once(client, 'ready')
+    const began = performance.now()
+    await closing.close()
+    expect(performance.now() - began).toBeLessThan(5_000)
+    silent.destroy()
+    client.end()
   })
 
   test('one who breaks off in the middle of a file leaves the others alone', async () => {

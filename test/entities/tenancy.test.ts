@@ -204,7 +204,7 @@ describe('the fleet functions', () => {
       releases: ['releases.id', 'releases.organization_id', 'releases.state'],
       sessions: ['sessions.expires_at', 'sessions.organization_id', 'sessions.token_hash'],
       users: ['users.id', 'users.organization_id'],
-      webhook_events: ['webhook_events.next_at', 'webhook_events.organization_id', 'webhook_events.state'],
+      webhook_events: ['webhook_events.alert_id', 'webhook_events.id', 'webhook_events.next_at', 'webhook_events.organization_id', 'webhook_events.state'],
     })
   })
 

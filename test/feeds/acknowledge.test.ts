@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { acknowledgementName, acknowledgementText, archiveNames, errorsName, isAnswer, pathIn, type Acknowledgement } from '../../src/feeds/acknowledge.ts'
+import { acknowledgementName, acknowledgementText, answerTo, archiveNames, errorsName, pathIn, type Acknowledgement } from '../../src/feeds/acknowledge.ts'
 import { explainProblem, problem, problemOf, timesInARow } from '../../src/feeds/problems.ts'
 
 const AT = new Date('2026-12-01T06:30:00.123Z')
@@ -11,10 +11,15 @@ test('answers lie beside their file, under its name', () => {
 })
 
 test.each([
-  ['people.csv.ack.json', true], ['people.csv.errors.csv', true], ['people.xlsx.errors.xlsx', true], ['.people.csv.ack.json.tmp', true], ['.people.csv.errors.csv.tmp', true],
-  ['people.csv', false], ['errors.csv', false], ['people.errors.csv.mended', false], ['ack.json', false],
-])('%s is an answer of ours: %s', (name, is) => {
-  expect(isAnswer(name)).toBe(is)
+  ['people.csv.ack.json', 'people.csv', false], ['people.csv.errors.csv', 'people.csv', true], ['people.csv.errors.xlsx', 'people.csv', true],
+  ['.people.csv.ack.json.tmp', 'people.csv', false], ['.people.csv.errors.csv.tmp', 'people.csv', false],
+  ['people.csv.errors.csv.errors.csv', 'people.csv.errors.csv', true], ['people.csv.errors.csv.ack.json', 'people.csv.errors.csv', false],
+])('%s answers to %s, by rows: %s', (name, file, rows) => {
+  expect(answerTo(name, (each) => each === 'people.csv')).toEqual({ file, rows })
+})
+
+test.each(['people.csv', 'errors.csv', 'people.csv.errors.csv.mended', 'ack.json', 'other.csv.ack.json', 'people.errors.csv'])('%s answers to no file of the feed', (name) => {
+  expect(answerTo(name, (each) => each === 'people.csv')).toBeNull()
 })
 
 test.each([

@@ -42,6 +42,28 @@ describe.each(FEED_ALERT_KINDS)('%s', (kind) => {
   })
 })
 
+test('a file that is there and not whole is not said to be away, and is named', () => {
+  for (const kind of ['late', 'missing'] as const) {
+    const there = explainAlert(told(kind, { slot: '2026-12-01T08:00:00.000Z', minutes: 60, file: 'people-02.csv' }))
+    expect(there.message).toMatch(/not whole.*: people-02\.csv lies there\./)
+    expect(there.message).not.toMatch(/not there|has not come/)
+    expect(there.whatToDo[0]!.says).toContain('still being written')
+    expect(explainAlert(told(kind)).message).toMatch(/not there|has not come/)
+  }
+})
+
+test('a file whose marker is older is named once, with what the sender is to do', () => {
+  const older = explainAlert(told('late', { file: 'people-02.csv', code: 'feed.marker_older', marker: 'people-02.csv.done' }))
+  expect(older.message.match(/people-02\.csv(?!\.)/g)).toHaveLength(1)
+  expect(older.whatToDo[0]!.says).toBe('Ask the sender to write the marker last, and anew with each file')
+})
+
+test('of another key nobody is told that the feed stands still: it goes on by itself', () => {
+  const { message } = explainAlert(FULL.hostKey)
+  expect(message).toContain('goes on by itself')
+  expect(message).not.toContain('rests')
+})
+
 test('what is held names the commands that decide about its import; without one, the feed is to be looked at', () => {
   for (const kind of ['held', 'outOfOrder'] as const) {
     expect(commands(FULL[kind])).toEqual(['./muster feed show 17', './muster feed approve 17', './muster feed reject 17'])

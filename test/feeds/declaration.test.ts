@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { FEED_FILE_STATES } from '../../src/entities/states.ts'
+import { acknowledgementText, type Acknowledgement } from '../../src/feeds/acknowledge.ts'
 import { FeedRefused, feedSchema, parseFeed } from '../../src/feeds/declaration.ts'
 import { scheduleFault } from '../../src/feeds/schedule.ts'
+import { HOLDS } from '../../src/rules/catalog.ts'
 import { limitOf } from '../../src/rules/judgeFeed.ts'
 
 const SHORTEST = { organization: 'acme', name: 'nightly', server: { host: 'sftp.client.example', username: 'acme', login: { key: 'acme-key' } }, pattern: 'people_*.csv', schedule: '30 2 * * *', mode: 'full' }
@@ -57,13 +60,19 @@ describe('a declaration is refused', () => {
     ['for a pattern with a folder', { pattern: 'in/*.csv' }, 'pattern', 'is a file name with * and ?, without a folder'],
     ['for a name that no file could have', { name: 'Nightly Feed' }, 'name', 'is lower-case letters, digits and hyphens, at most 63'],
     ['for a file that is missing before it is late', { contract: { lateAfterMinutes: 300 } }, 'contract', 'has a file missing before it is late'],
+    ['for a file that is late and never waited for', { contract: { missingAfterMinutes: null } }, 'contract', /^waits for no file, .* lateAfterMinutes is null, too$/],
     ['for more rows at least than at most', { contract: { rows: { least: 100, most: 10 } } }, 'contract.rows', 'has more rows at least than at most'],
     ['for PGP without any key', { pgp: {} }, 'pgp', 'has neither a key to decrypt with nor one to check signatures with'],
     ['for a key that is not armored', { pgp: { senderKeys: ['mQINBF'] } }, 'pgp.senderKeys.0', 'is no armored public key'],
     ['for an archive that is its folder', { folder: 'out', archive: './out/' }, 'archive', 'is the folder that files are looked for in; name another one'],
     ['for an archive that is the folder of the login', { archive: './' }, 'archive', 'is the folder that files are looked for in; name another one'],
+    ['for an archive that is its folder by another way', { folder: 'in', archive: 'in/../in' }, 'archive', /^is the folder/],
+    ['for an archive that is its folder, looked for from above', { folder: 'out/../in/', archive: './in' }, 'archive', /^is the folder/],
     ['for an address that is none', { alerts: { mails: ['olive'] } }, 'alerts.mails.0', /email/i],
     ['for a webhook that is no web address', { alerts: { webhook: { url: 'file:///etc/passwd', secret: 'hook' } } }, 'alerts.webhook.url', /URL/],
+    ['for a webhook in the clear', { alerts: { webhook: { url: 'http://hooks.acme.example/', secret: 'hook' } } }, 'alerts.webhook.url', 'cannot be told anything: the address is not https'],
+    ['for a webhook where clouds hand out credentials', { alerts: { webhook: { url: 'https://169.254.169.254/', secret: 'hook' } } }, 'alerts.webhook.url', 'cannot be told anything: 169.254.169.254 is no address that is connected to'],
+    ['for a webhook with a password in its address', { alerts: { webhook: { url: 'https://me:word@hooks.acme.example/', secret: 'hook' } } }, 'alerts.webhook.url', 'cannot be told anything: the address holds a user name or a password'],
     ['for a setting that there is none of', { tresholds: {} }, '(top)', /tresholds/],
     ['for a mode that there is none of', { mode: 'delta' }, 'mode', /"changes"/],
     ['for a threshold below nothing', { thresholds: { deactivations: { people: -1 } } }, 'thresholds.deactivations.people', />=0/],
@@ -99,6 +108,10 @@ test.each([
   [{ readiness: { kind: 'marker', suffix: '.sha256', hash: true } }],
   [{ readiness: { kind: 'rename' } }],
   [{ schedule: null }],
+  [{ contract: { lateAfterMinutes: null, missingAfterMinutes: null } }],
+  [{ contract: { lateAfterMinutes: null } }],
+  [{ alerts: { webhook: { url: 'http://127.0.0.1:8080/hook', secret: 'hook' } } }],
+  [{ folder: 'in', archive: 'in/../done' }],
   [{ scope: { kind: 'security', dimension: 'location', group: 'Duluth' } }],
 ])('%j is taken', (parts) => {
   expect(parseFeed({ ...SHORTEST, ...parts })).toMatchObject(parts)
@@ -120,6 +133,23 @@ describe('docs/feeds.md', () => {
     const all = Object.entries(feedSchema.shape).filter(([name]) => name !== '$schema')
     const parts = (name: string): string[] => ({ server: ['host', 'port', 'username', 'login'], contract: ['lateAfterMinutes', 'missingAfterMinutes', 'rows', 'columns'], pgp: ['privateKey', 'passphrase', 'senderKeys'], alerts: ['mails', 'webhook'] })[name]?.map((part) => `${name}.${part}`) ?? [name]
     expect(explained.toSorted()).toEqual(all.flatMap(([name]) => parts(name)).toSorted())
+  })
+
+  test('shows a whole answer, and explains every key of it', () => {
+    const [section] = /^### FILE\.ack\.json\n[\s\S]*?(?=^### )/m.exec(text)!
+    const shown = JSON.parse(/```json\n([\s\S]*?)```/.exec(section)![1]!) as Record<string, unknown>
+    const paths = Object.entries(shown).flatMap(([name, value]) => (['file', 'import'].includes(name) ? Object.keys(value as object).map((part) => `${name}.${part}`) : [name]))
+    const explained = [...section.matchAll(/^\| ((?:`[\w.]+`(?:, )?)+) \|/gm)].flatMap(([, names]) => [...names!.matchAll(/`([\w.]+)`/g)].map(([, name]) => name!))
+    expect(explained.toSorted()).toEqual([...paths, 'import'].toSorted())
+    const states = [...section.matchAll(/`(\w+)`: /g)].map(([, state]) => state!)
+    expect(states).toEqual(expect.arrayContaining(FEED_FILE_STATES.filter((state) => state !== 'found' && state !== 'importing')))
+    // Written as acknowledge.ts writes it.
+    expect(section).toContain(acknowledgementText(shown as Acknowledgement))
+  })
+
+  test('names every reason to hold a file', () => {
+    const [section] = /^## When a file is held\n[\s\S]*?(?=^## )/m.exec(text)!
+    expect(Object.keys(HOLDS).filter((code) => !section.includes(`\`${code}\``))).toEqual([])
   })
 
   test('says of every schedule that it names whether it is one', () => {

@@ -96,7 +96,8 @@ describe('refused is', () => {
     expect(given).toEqual([])
   })
 
-  test('what a stranger signed', async () => {
+  test('what a stranger signed, to be sent anew: it is refused for good', async () => {
+    expect((await faultOf(opened(forFeed(), await write({ by: stranger })))).hint).toMatch(/put it there anew\..*declare that first/)
     expect(await faultOf(opened(forFeed(), await write({ by: stranger })))).toMatchObject({ code: 'pgp.bad_signature' })
     expect(await faultOf(opened(signedOnly(), await write({ to: null, by: stranger })))).toMatchObject({ code: 'pgp.bad_signature' })
   })

@@ -118,6 +118,7 @@ describe.skipIf(skipWithout('sshd'))('a file that is fetched', () => {
   test.each([
     ['alone', (hash: string) => `${hash.toUpperCase()}\r\n`],
     ['as sha256sum writes it', (hash: string) => `${'0'.repeat(64)}  other.csv\n${hash} *c.csv\n`],
+    ['of files whose names hold its name', (hash: string) => `${'0'.repeat(64)}  old-c.csv\n${'1'.repeat(64)}  c.csv.bak\n${hash}  out/c.csv\n`],
     ['as sha256sum --tag writes it', (hash: string) => `SHA256 (c.csv) = ${hash}\n`],
   ])('is held against the hash of its control file (%s)', async (_form, write) => {
     server.put('c.csv', 'id,name\n1,Ann\n')
@@ -168,6 +169,24 @@ describe.skipIf(skipWithout('sshd'))('a file that is fetched', () => {
       }
       expect(await faultOf(fetch(mine, 'a.bin', { first, decrypt }))).toMatchObject({ code })
     })
+  })
+
+  test('that cannot be opened gives a sign for each piece that is read on, and is not read on for our own fault', async () => {
+    server.put('a.bin', content, { modifiedAt })
+    const signs = async (code: string): Promise<number> => {
+      let count = 0
+      const decrypt = {
+        // eslint-disable-next-line require-yield
+        async *open(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+          await bytes[Symbol.asyncIterator]().next()
+          throw new ServerFault(code, '', '')
+        },
+      }
+      expect(await faultOf(fetch(folder, 'a.bin', { decrypt, moved: () => Promise.resolve(void count++) }))).toMatchObject({ code })
+      return count
+    }
+    expect(await signs('pgp.corrupt')).toBeGreaterThan(900)
+    for (const code of ['pgp.key_unreadable', 'pgp.sender_key_unreadable', 'pgp.not_encrypted', 'pgp.not_signed']) expect(await signs(code)).toBe(1)
   })
 
   test('that no key opens is read to its end all the same: being changed is the better reason', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fileKey, markerOf, matchesPattern, readyFiles } from '../../src/feeds/readiness.ts'
+import { fileKey, markerOf, matchesPattern, olderMarker, readyFiles } from '../../src/feeds/readiness.ts'
 import type { RemoteFile } from '../../src/feeds/server.ts'
 
 const at = (seconds: number): Date => new Date(Date.UTC(2026, 0, 1) + seconds * 1000)
@@ -15,13 +15,6 @@ describe('a pattern', () => {
     ['.hidden.csv', '.*.csv', true], ['aXbXc', 'a*b*c', true], ['aXbXd', 'a*b*c', false], ['', '*', true], ['😀.csv', '?.csv', true], ['x.csv', '**.csv', true],
   ])('%s by %s: %s', (name, pattern, expected) => {
     expect(matchesPattern(name, pattern)).toBe(expected)
-  })
-
-  test('does not take what Muster answered for a file of the client', () => {
-    for (const answer of ['.ack.json', '.errors.csv', '.errors.csv.tmp']) expect(matchesPattern(`roster.csv${answer}`, 'roster*')).toBe(false)
-    expect(matchesPattern('roster.csv.errors.csv', '*.csv')).toBe(false)
-    // Nothing was answered to a file named "people".
-    expect(matchesPattern('people.errors.csv', '*.csv')).toBe(true)
   })
 
   test('takes no long time however many asterisks it has', () => {
@@ -55,8 +48,11 @@ describe('a file is whole', () => {
     const rule = { kind: 'marker', suffix: '.done', hash: false } as const
     const files = [file('a.csv', { modifiedAt: at(100) }), file('a.csv.done', { modifiedAt: at(99) })]
     expect(names(readyFiles(files, rule, new Map(), at(200)))).toEqual({ ready: [], waiting: ['a.csv'] })
+    expect(olderMarker(files[0]!, files, rule)).toBe('a.csv.done')
+    expect([olderMarker(files[0]!, files.slice(0, 1), rule), olderMarker(files[0]!, files, { kind: 'stable', seconds: 60 })]).toEqual([null, null])
     files[1] = file('a.csv.done', { modifiedAt: at(100) })
     expect(names(readyFiles(files, rule, new Map(), at(200))).ready).toEqual(['a.csv'])
+    expect(olderMarker(files[0]!, files, rule)).toBeNull()
   })
 
   test('stable: when size and time were the same as long ago as the rule says', () => {

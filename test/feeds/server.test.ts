@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { symlinkSync } from 'node:fs'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectServer, fetchHostKey, type RemoteFolder, type ServerOptions } from '../../src/feeds/server.ts'
@@ -51,6 +53,23 @@ describe.skipIf(skipWithout('sshd'))('a server', () => {
       expect(await folder.stat('listed/none.csv')).toBeNull()
     })
 
+    test('lists many, and gives a sign of it on the way', async () => {
+      const names = Array.from({ length: 250 }, (_, index) => `${1000 + index}.csv`)
+      for (const name of names) server.put(`many/${name}`, '')
+      const folder = await connected(options())
+      let signs = 0
+      expect((await folder.list('many', () => Promise.resolve(void signs++))).map(({ name }) => name)).toEqual(names)
+      expect(signs).toBeGreaterThan(1)
+    })
+
+    test('knows two names of one folder', async () => {
+      server.makeFolder('real')
+      symlinkSync('real', join(server.folder, 'alias'))
+      const folder = await connected(options())
+      expect(await folder.realPath('real/../alias')).toBe(await folder.realPath(`${server.folder}/real`))
+      expect(await folder.realPath('alias/none/none')).toBeNull()
+    })
+
     test('says which folder is missing', async () => {
       const folder = await connected(options())
       expect(await faultOf(folder.list('inbound/none'))).toMatchObject({ code: 'feed.folder_missing', detail: { folder: 'inbound/none' }, message: expect.stringContaining('inbound/none') as string })
@@ -97,7 +116,15 @@ describe.skipIf(skipWithout('sshd'))('a server', () => {
       expect(server.list('answers')).toEqual(['x.ack.json'])
     })
 
-    test('keeps what was there when writing breaks off, and takes an empty file', async () => {
+    test('tells beforehand how what is written will be listed', async () => {
+      const folder = await connected(options())
+      const told: unknown[] = []
+      await folder.write('told.csv', ['four'], (written) => Promise.resolve(void told.push({ ...written, there: server.has('told.csv') })))
+      const { bytes, modifiedAt } = (await folder.stat('told.csv'))!
+      expect(told).toEqual([{ bytes, modifiedAt, there: false }])
+    })
+
+    test('keeps what was there when writing breaks off, and nothing else, and takes an empty file', async () => {
       server.put('kept.json', 'old')
       const folder = await connected(options())
       const breaking = function* () {
@@ -106,6 +133,9 @@ describe.skipIf(skipWithout('sshd'))('a server', () => {
       }
       await expect(folder.write('kept.json', breaking())).rejects.toThrow('broken off')
       expect(server.read('kept.json').toString()).toBe('old')
+      await expect(folder.write('kept.json', ['new'], () => Promise.reject(new Error('not noted')))).rejects.toThrow('not noted')
+      expect(server.read('kept.json').toString()).toBe('old')
+      expect(server.list().filter((name) => name.includes('.kept'))).toEqual([])
       await folder.write('kept.json', [])
       expect(server.read('kept.json').length).toBe(0)
     })
@@ -269,6 +299,41 @@ describe('a server unlike OpenSSH', () => {
     expect(server!.tried).toHaveLength(4)
     expect(await faultOf(connected({ ...options, hostKey: 'SHA256:other' }))).toMatchObject({ code: 'feed.host_key_changed' })
     expect(server!.tried).toHaveLength(4)
+  })
+
+  test.each(['breaks off', 'falls silent'])('that shows another key is told of though it %s when it is asked for the pinned one', async (how) => {
+    const options = await start({})
+    let connections = 0
+    const gate = createServer((client) => {
+      client.on('error', () => undefined)
+      if (++connections > 1) return how === 'breaks off' ? void client.destroy() : undefined
+      const behind = connect(options.port, options.host)
+      behind.on('error', () => undefined)
+      client.pipe(behind).pipe(client)
+    })
+    gate.listen(0, '127.0.0.1')
+    await once(gate, 'listening')
+    try {
+      const began = performance.now()
+      expect(await faultOf(connected({ ...options, port: (gate.address() as AddressInfo).port, hostKey: 'SHA256:other', connectMs: 500 }))).toMatchObject({ code: 'feed.host_key_changed', detail: { pinned: 'SHA256:other' } })
+      expect(connections).toBeGreaterThan(1)
+      expect(performance.now() - began, 'not once more for each type of key').toBeLessThan(1_200)
+    } finally {
+      gate.close()
+    }
+  })
+
+  test('may say of its files that they are files in no way, or only in the line that ls would show', async () => {
+    const entries = [['a.csv', 'a.csv'], ['b.csv', '-rw-r--r-- 1 0 0 1 Jan 1 2026 b.csv'], ['dropped.csv', 'dropped.csv'], ['c', 'drwxr-xr-x 1 0 0 1 Jan 1 2026 c'], ['d', 'lrwxrwxrwx 1 0 0 1 Jan 1 2026 d']]
+    const folder = await connected(await start({ mode: 0o644, files: { 'a.csv': Buffer.from('a') }, onList: (answer) => (answer === 0 ? entries.map(([name, line]) => ({ name: name!, line: line!, mode: 0o644 })) : undefined) }))
+    expect((await folder.list('.')).map(({ name }) => name)).toEqual(['a.csv', 'b.csv', 'dropped.csv'])
+    expect(await folder.stat('a.csv')).toMatchObject({ bytes: 1 })
+  })
+
+  test.each([['full', 4_000], ['empty', 0]])('is left when its list, in %s answers, does not end', async (_, size) => {
+    const entries = Array.from({ length: size }, (_entry, index) => ({ name: `${index}`, line: '', mode: 0o100644 }))
+    const folder = await connected(await start({ onList: () => entries }))
+    expect(await faultOf(folder.list('.'))).toMatchObject({ code: 'feed.folder_too_large' })
   })
 
   test('says when there is no SFTP for the user', async () => {

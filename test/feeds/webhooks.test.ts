@@ -42,6 +42,8 @@ describe('an address', () => {
     ['https://[fd00:ec2::254]/x', 'no address'],
     ['https://0.0.0.0/x', 'no address'],
     ['https://2852039166/x', 'no address'],
+    ['https://user:word@hooks.acme.example/x', 'user name or a password'],
+    ['https://user@hooks.acme.example/x', 'user name or a password'],
   ])('%s: %s', (url, fault) => {
     if (fault === null) expect(faultOfUrl(new URL(url))).toBeNull()
     else expect(faultOfUrl(new URL(url))).toContain(fault)
@@ -60,6 +62,16 @@ describe('an address', () => {
     ['hooks.acme.example', '::1', false],
     ['hooks.acme.example', '::ffff:10.0.0.1', false],
     ['hooks.acme.example', '64:ff9b::a00:1', false],
+    ['hooks.acme.example', '::127.0.0.1', false],
+    ['hooks.acme.example', '::ffff:0:10.0.0.1', false],
+    ['hooks.acme.example', '2001:0:a00:1::1', false],
+    ['hooks.acme.example', '2002:a00:1::1', false],
+    ['hooks.acme.example', '100::1', false],
+    ['hooks.acme.example', '3fff::1', false],
+    ['hooks.acme.example', '5f00::1', false],
+    ['hooks.acme.example', '192.88.99.1', false],
+    ['hooks.acme.example', 'fe80::1%eth0', false],
+    ['hooks.acme.example', '2a00:1450:4001:80f::200e', true],
     ['hooks.acme.example', '169.254.169.254', false],
     // These cannot be public.
     ['hooks.acme.internal', '10.0.0.1', true],
@@ -142,6 +154,21 @@ describe('a post', () => {
     const taken = await serve((_, response) => void response.writeHead(200).write('slow'))
     expect(await post(taken.url, { deadlineMs: 200 })).toEqual({ taken: true, response: 'HTTP 200' })
     expect(performance.now() - began).toBeLessThan(3_000)
+  })
+
+  test('that is answered with another protocol, or with nothing at all, is over, too', async () => {
+    const { url } = await serve(() => undefined)
+    servers.at(-1)!.on('connection', (socket) => socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')))
+    expect(await post(url)).toEqual({ taken: false, response: 'HTTP 101' })
+    servers.at(-1)!.removeAllListeners('connection').on('connection', (socket) => socket.once('data', () => socket.end()))
+    expect(await post(url)).toEqual({ taken: false, response: expect.stringContaining('ECONNRESET') as string })
+  })
+
+  test('that is given up by its worker says that it was not answered', async () => {
+    const ending = new AbortController()
+    const { url } = await serve(() => ending.abort())
+    expect(await post(url, { signal: ending.signal })).toEqual({ taken: false, response: 'the worker was ended', stopped: true })
+    expect(await post(url, { signal: ending.signal })).toMatchObject({ stopped: true })
   })
 
   test('that nobody takes, or that is cut off, says why', async () => {

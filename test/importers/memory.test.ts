@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LIMITS } from '../../src/importers/source.ts'
 import { fewLongTexts, manyLongTexts } from '../support/heavyWorkbooks.ts'
 
-/** MB. The process takes a third of it before it does anything. */
+/** MB: little more than reading any file takes. */
 const HEAP = 80
 const run = promisify(execFile)
 

@@ -1,5 +1,8 @@
 /** When people are told of a feed, and that it is over (spec A7), against a real SSH server. Time passes by moving what is stored. */
 import { createHash } from 'node:crypto'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
 import { pauseFeed, pinHostKey } from '../../src/feeds/feeds.ts'
 import { storeSecret } from '../../src/feeds/secrets.ts'
@@ -166,6 +169,102 @@ describe.skipIf(skipWithout('sshd'))('a feed that waits', () => {
     } finally {
       await proxy.close()
     }
+  })
+
+  test('tells of a line that breaks in each transfer once, and that it holds once a look has come to its end', async () => {
+    const proxy = await startTcpProxy({ port: feeds.server.port })
+    try {
+      const scene = await feeds.scene({ port: proxy.port, feed: CONTRACT })
+      scene.put('people.csv', peopleOf(...Array.from({ length: 7_000 }, (_, index) => index + 1)))
+      await scene.slot()
+      for (let look = 1; look <= 6; look++) {
+        proxy.cutAfter(100_000)
+        await scene.turn()
+        expect(await run(scene)).toMatchObject({ state: 'due', looks: look, problem: { code: 'feed.lost' } })
+        await scene.pass(301)
+      }
+      expect(await scene.alerts()).toEqual(['unreachable'])
+      expect(await scene.alerted('unreachable')).toBe(1)
+      proxy.heal()
+      await scene.turn()
+      expect(await scene.alerts()).toEqual([])
+      expect(await scene.files()).toMatchObject([{ state: 'importing' }])
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  test('tells of a missing PGP key as what keeps the file away, and not as a login: once', async () => {
+    const own = await openpgp.generateKey({ type: 'curve25519', userIDs: [{ name: 'feed' }], format: 'armored' })
+    const scene = await feeds.scene({ secrets: { 'pgp-key': own.privateKey }, feed: { ...CONTRACT, pgp: { privateKey: 'pgp-key' } } })
+    await scene.sql(`delete from feed_secrets where organization_id = $1 and name = 'pgp-key'`, [scene.organizationId])
+    const message = await openpgp.encrypt({ message: await openpgp.createMessage({ binary: Buffer.from(peopleOf(1)) }), encryptionKeys: await openpgp.readKey({ armoredKey: own.publicKey }), format: 'binary' })
+    scene.put('people.csv', message as Uint8Array)
+    await scene.slot()
+    for (let look = 0; look < 3; look++) {
+      await scene.turn()
+      expect(await run(scene)).toMatchObject({ state: 'due', problem: { code: 'feed.unknown_secret' } })
+      expect(await scene.alerts()).toEqual(['failed people.csv'])
+      await scene.pass(301)
+    }
+    expect([await scene.alerted('failed'), await scene.alerted('login')]).toEqual([1, 0])
+    await scene.tenant((tx) => storeSecret(tx, { secret: scene.parts.keys.secret, random }, 'pgp-key', own.privateKey, 'olga'))
+    await scene.work()
+    expect(await scene.active()).toEqual(['E1'])
+    expect(await scene.alerts()).toEqual([])
+  })
+
+  test('says of a file that is late that it is there and not whole, and of a marker that it is older', async () => {
+    const scene = await feeds.scene({ feed: { readiness: { kind: 'marker' }, ...CONTRACT } })
+    const late = async () => (await scene.sql<{ detail: object }>(`select detail from feed_alerts where feed_id = $1 and kind = 'late' order by id desc limit 1`, [scene.feed.id]))[0]?.detail
+    scene.put('people.csv', peopleOf(1), new Date(Date.UTC(2026, 0, 2)))
+    await scene.slot(31)
+    await scene.pass(300)
+    await scene.turn()
+    expect(await late()).toEqual({ slot: expect.any(String), minutes: 30, file: 'people.csv' })
+    scene.put('people.csv.done', '', new Date(Date.UTC(2026, 0, 1)))
+    await scene.slot(40)
+    await scene.pass(300)
+    await scene.turn()
+    expect(await run(scene)).toMatchObject({ state: 'due', problem: { code: 'feed.marker_older', detail: { file: 'people.csv', marker: 'people.csv.done' } } })
+    expect(await late()).toMatchObject({ file: 'people.csv', code: 'feed.marker_older', marker: 'people.csv.done' })
+  })
+
+  test('of a worker that was stopped for longer than its lease says nothing of what another one has found since', async () => {
+    let stopped: FeedScene | null = null
+    const scene = await feeds.scene({
+      feed: CONTRACT,
+      failpoint: async (name) => {
+        if (name !== 'feed.looked' || stopped === null) return
+        const late = stopped
+        stopped = null
+        late.put('people.csv', peopleOf(1))
+        await late.pass(120)
+        await late.work()
+      },
+    })
+    stopped = scene
+    await scene.slot(45)
+    await scene.pass(300)
+    expect(await scene.turn()).toEqual({ kind: 'cancel', reason: 'taken away' })
+    expect(await run(scene)).toMatchObject({ state: 'done', filesTaken: 1 })
+    expect([await scene.alerted('late'), await scene.alerted('missing')]).toEqual([0, 0])
+  })
+
+  test('takes nothing while its archive is the folder itself under another name', async () => {
+    const scene = await feeds.scene({ feed: { ...CONTRACT, archive: 'alias' } })
+    symlinkSync(scene.feed.name, join(scene.server.folder, 'alias'))
+    scene.put('people.csv', peopleOf(1))
+    await scene.slot()
+    await scene.turn()
+    expect(await run(scene)).toMatchObject({ state: 'due', problem: { code: 'feed.archive_is_folder', detail: { folder: scene.feed.name, archive: 'alias' } } })
+    expect(await scene.alerts()).toEqual(['failed'])
+    expect(await scene.imports()).toEqual([])
+    await scene.declare({ archive: 'apart' })
+    await scene.pass(60)
+    await scene.work()
+    expect(scene.server.list('apart')).toEqual(['people.csv'])
+    expect(await scene.alerts()).toEqual([])
   })
 
   test('28: refuses a server that shows another key, and does not run without a pinned one', async () => {

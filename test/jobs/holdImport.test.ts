@@ -141,15 +141,30 @@ describe('the contract', () => {
     const acme = await feedScene(database.current)
     const feed = await acme.feed()
     await feed.take(people(upTo(3)))
+    const alerts = () => acme.sql<{ kind: string }>('select kind from feed_alerts where organization_id = $1 order by id', [acme.organizationId])
     const report = await feed.take('External ID,First Name,Last Name\n1,Person,B\n', {
       lastHeaders: ['External ID', 'First Name', 'Last Name', 'Email'], rows: { least: 2, most: null, changePercent: null }, outOfOrder: { newer: 'people-2.csv' }, thresholds: { ...UNLIMITED, deactivations: { people: 1, percent: null } },
     })
     expect(codes(report)).toEqual(['contract.columns', 'contract.rows', 'feed.out_of_order', 'limit.deactivations'])
+    expect(await alerts()).toEqual([{ kind: 'held' }])
     expect(report.feed!.hold.map(({ message }) => message)).toEqual([
       'The columns are not those of the last file: missing are Email, new are none.', 'Rows in the file: 1. Expected are at least 2.', 'The file people.csv is older than people-2.csv, which was taken in before it.',
       'People deactivated because the file does not name them: 2. By itself a file may deactivate at most 1 (active now: 3).',
     ])
   })
+})
+
+test('of a file that is held only for being older people are told that, once, and that it was decided', async () => {
+  const acme = await feedScene(database.current)
+  const feed = await acme.feed()
+  await feed.take(people(upTo(3)))
+  const report = await feed.take(people([1, 2]), { outOfOrder: { newer: 'people-2.csv' } })
+  expect(codes(report)).toEqual(['feed.out_of_order'])
+  const alerts = () => acme.sql('select kind, subject, state, import_id as import, detail from feed_alerts where organization_id = $1 order by id', [acme.organizationId])
+  const raised = { kind: 'outOfOrder', subject: 'people.csv', import: report.id, detail: { file: 'people.csv', newer: 'people-2.csv', hours: 72 } }
+  expect(await alerts()).toEqual([{ ...raised, state: 'raised' }])
+  await acme.approve(report.id, 'eve')
+  expect(await alerts()).toEqual([{ ...raised, state: 'cleared' }])
 })
 
 test('a file that was handed back and mended has the column of its errors more, and no other', async () => {

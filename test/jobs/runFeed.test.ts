@@ -60,6 +60,35 @@ describe.skipIf(skipWithout('sshd'))('a feed', () => {
     expect(await scene.active()).toEqual(['E1', 'E2', 'E3'])
   })
 
+  test('of changes takes the rejected rows that were mended under the very name that they were returned under, and not as they were returned', async () => {
+    // The pattern takes no name but one: what was returned of it comes back all the same.
+    const scene = await feeds.scene({ feed: { pattern: 'people.csv', mode: 'changes' } })
+    scene.put('people.csv', `${peopleOf(1)}E2,Ana,Nguyen,ana2.acme.example\nE3,Ana,Nguyen,ana3.acme.example\n`)
+    await scene.run()
+    await scene.run()
+    expect(await states(scene)).toEqual({ 'people.csv': 'imported' })
+    const returned = (name: string): string => server(scene).read(`${scene.feed.name}/${name}`).toString()
+    scene.put('people.csv.errors.csv', returned('people.csv.errors.csv').replace('ana2.acme', 'ana2@acme'), new Date(Date.now() + 10_000))
+    await scene.run()
+    expect(scene.answer('people.csv.errors.csv')).toMatchObject({ state: 'imported', errors: 'people.csv.errors.csv.errors.csv', import: { totals: { read: 2, created: 1, rejected: 1 } } })
+    // What is still wrong is returned, mended and sent once more.
+    await scene.run()
+    scene.put('people.csv.errors.csv.errors.csv', returned('people.csv.errors.csv.errors.csv').replace('ana3.acme', 'ana3@acme'), new Date(Date.now() + 20_000))
+    await scene.run()
+    expect(await states(scene)).toEqual({ 'people.csv': 'imported', 'people.csv.errors.csv': 'imported', 'people.csv.errors.csv.errors.csv': 'imported' })
+    expect(await scene.active()).toEqual(['E1', 'E2', 'E3'])
+  })
+
+  test('that is full takes no rows that were mended: they do not name everybody', async () => {
+    const scene = await feeds.scene()
+    scene.put('people.csv', `${peopleOf(1)}E2,Ana,Nguyen,ana2.acme.example\n`)
+    await scene.run()
+    scene.put('people.csv.errors.csv', server(scene).read(`${scene.feed.name}/people.csv.errors.csv`).toString().replace('ana2.acme', 'ana2@acme'), new Date(Date.now() + 10_000))
+    await scene.run()
+    expect(await states(scene)).toEqual({ 'people.csv': 'imported' })
+    expect(await scene.active()).toEqual(['E1'])
+  })
+
   test('deactivates whom a full file no longer names, and says how many', async () => {
     const scene = await feeds.scene()
     scene.put('people-1.csv', peopleOf(...upTo(5)))
@@ -138,7 +167,7 @@ describe.skipIf(skipWithout('sshd'))('a feed', () => {
     await scene.run()
     expect(await states(scene)).toEqual({ 'people-2.csv': 'imported', 'people-1.csv': 'held' })
     expect(scene.answer('people-1.csv').held).toMatchObject([{ code: 'feed.out_of_order' }])
-    expect(await scene.alerts()).toEqual(['held people-1.csv', 'outOfOrder people-1.csv'])
+    expect(await scene.alerts(), 'of one thing people are told once').toEqual(['outOfOrder people-1.csv'])
     expect(await scene.active()).toEqual(['E1', 'E2', 'E3'])
     // A second one that is older waits: it is no better than the one that is held.
     scene.put('people-0.csv', peopleOf(9), new Date(Date.UTC(2025, 0, 1)))
@@ -149,7 +178,9 @@ describe.skipIf(skipWithout('sshd'))('a feed', () => {
     await scene.tenant(async (tx) => rejectImport(tx, await openImport(scene), 'anders'))
     await scene.work()
     expect(await states(scene)).toMatchObject({ 'people-0.csv': 'held', 'people-1.csv': 'rejected' })
-    expect(await scene.alerts()).toEqual(['held people-0.csv', 'outOfOrder people-0.csv'])
+    expect(await scene.alerts()).toEqual(['outOfOrder people-0.csv'])
+    await scene.tenant(async (tx) => rejectImport(tx, await openImport(scene), 'anders'))
+    expect(await scene.alerts()).toEqual([])
   })
 
   test('31: recognizes the same bytes under a new name, and does nothing', async () => {

@@ -244,7 +244,21 @@ describe('an event', () => {
     const ending = new AbortController()
     await raise(scene)
     await send(scene, {}, ending.signal)
-    expect(await events(scene)).toMatchObject([{ state: 'waiting', response: 'the worker was ended', inSeconds: 5 }])
+    expect(await events(scene)).toMatchObject([{ state: 'waiting', attempts: 0, response: null, inSeconds: 0 }])
+    hook.answer = (response) => response.end()
+    await send(scene)
+    expect(hook.told[1]!.headers['webhook-id']).toBe(hook.told[0]!.headers['webhook-id'])
+    expect(await events(scene)).toMatchObject([{ state: 'delivered', attempts: 1 }])
+  })
+
+  test('that a worker was telling as it was ended has as many attempts as ever', async () => {
+    const { scene, hook } = await start()
+    await raise(scene)
+    await scene.sql('update webhook_events set attempts = $2 where organization_id = $1', [scene.organizationId, PAUSES.length])
+    hook.answer = () => ending.abort()
+    const ending = new AbortController()
+    await send(scene, {}, ending.signal)
+    expect(await events(scene)).toMatchObject([{ state: 'waiting', attempts: PAUSES.length, inSeconds: 0 }])
   })
 })
 
@@ -255,4 +269,16 @@ test('the sweep finds the organizations that have something to tell', async () =
   expect(await due()).toContain(scene.organizationId)
   await send(scene)
   expect(await due()).not.toContain(scene.organizationId)
+})
+
+test('the sweep passes over the end of an alert whose beginning is not due yet', async () => {
+  const { scene } = await start()
+  await raise(scene)
+  await clear(scene)
+  const due = () => database.fleet((tx) => tx.query('select from fleet.organizations_with_webhook_events() where organization_id = $1', [scene.organizationId]))
+  // Entered while the beginning was being told, the end is due with the lease of that, whatever came of it.
+  await scene.sql(`update webhook_events set next_at = now() + case type when 'feed.alert_raised' then interval '1 hour' else '-1 second' end where organization_id = $1`, [scene.organizationId])
+  expect(await due()).toEqual([])
+  await pass(scene)
+  expect(await due()).toHaveLength(1)
 })

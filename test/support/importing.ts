@@ -31,15 +31,20 @@ export type DeclarationChanges = Record<string, unknown>
 
 export type File = { name: string; bytes: Buffer }
 
+/** What is to happen at a failpoint, by its name. */
+export type Between = Readonly<Record<string, () => Promise<void>>>
+
 export type Importing = {
   organizationId: string
   key: string
   /** Takes a file in, to its end; of CSV text the name is people.csv. */
-  run(file: File | string, options?: Partial<ImportOptions>): Promise<ImportReport>
+  run(file: File | string, options?: Partial<ImportOptions>, between?: Between): Promise<ImportReport>
   /** Takes a file in as far as its plan. */
   preview(file: File | string, options?: Partial<ImportOptions>): Promise<ImportReport>
   /** Carries out the plan of a previewed import. */
   commit(importId: string): Promise<ImportReport>
+  /** Does these chunks of an import that was begun to be committed. */
+  finish(importId: string, chunks: readonly number[]): Promise<ImportReport>
   cancel(importId: string): Promise<boolean>
   report(importId: string): Promise<ImportReport>
   plan(importId: string): Promise<PlannedRow[]>
@@ -90,20 +95,21 @@ export async function importing(database: Database, changes: DeclarationChanges 
     for (const chunk of chunks) await commitChunk(partsOf(database, []), { organizationId, importId, chunk })
     return report(importId)
   }
-  const take = async (file: File | string, options: Partial<ImportOptions>): Promise<ImportReport> => {
+  const take = async (file: File | string, options: Partial<ImportOptions>, between: Between = {}): Promise<ImportReport> => {
     const { name, bytes } = typeof file === 'string' ? { name: 'people.csv', bytes: Buffer.from(file) } : file
     const importId = await receiveFile(database, organizationId, { name, bytes: [bytes] }, { ...DEFAULT_OPTIONS, ...options })
     const chunks: number[] = []
-    while ((await stageImport(partsOf(database, chunks), { organizationId, importId }, new AbortController().signal)).kind === 'snooze');
+    while ((await stageImport(partsOf(database, chunks, between), { organizationId, importId }, new AbortController().signal)).kind === 'snooze');
     return commitAll(importId, chunks)
   }
   return {
     organizationId,
     key,
     report,
-    run: (file, options = {}) => take(file, options),
+    run: (file, options = {}, between = {}) => take(file, options, between),
     preview: (file, options = {}) => take(file, { ...options, preview: true }),
     commit: async (importId) => commitAll(importId, await tenant((tx) => beginCommit(tx, importId))),
+    finish: commitAll,
     cancel: (importId) => tenant((tx) => cancelImport(tx, importId)),
     plan: (importId) => tenant((tx) => readPlan(tx, importId, { after: 0, limit: 10_000 })),
     async errors(importId) {
@@ -125,10 +131,10 @@ export async function importing(database: Database, changes: DeclarationChanges 
   }
 }
 
-function partsOf(database: Database, chunks: number[]): ImportParts {
+function partsOf(database: Database, chunks: number[], between: Between = {}): ImportParts {
   return {
     database,
-    failpoint: () => Promise.resolve(),
+    failpoint: (name) => between[name]?.() ?? Promise.resolve(),
     queues: {
       wake: (name, payload) => {
         if (name === 'commit' && 'chunk' in payload) chunks.push(payload.chunk)

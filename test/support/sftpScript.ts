@@ -1,6 +1,6 @@
 /**
  * An SFTP server under the test's control, for what OpenSSH cannot be made to do: logins by password, host keys of several types, answers
- * that are short, early or never come. It only gives files to read.
+ * that are short, early or never come, lists that say little of their entries or do not end. It only gives files to read.
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,6 +17,10 @@ export type SftpScript = {
   files?: Record<string, Buffer>
   /** Undefined: what is in the file. */
   onRead?: (path: string, offset: number, length: number) => ReadAnswer | undefined
+  /** The mode of files. */
+  mode?: number
+  /** What the folder holds, in so many answers; default: the files. Undefined: the end. */
+  onList?: (answer: number) => { name: string; line: string; mode: number }[] | undefined
   hostKeys?: readonly ('ed25519' | 'rsa')[]
   /** Lets people in, but not to SFTP. */
   noSftp?: boolean
@@ -27,7 +31,7 @@ const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp
 const MODIFIED = 1_790_000_000
 
 /** Starts a server on a free port of the loopback. Its user is `client`. */
-export async function startSftpScript({ password = 'secret', asks = false, files = {}, onRead = () => undefined, hostKeys = ['ed25519'], noSftp = false }: SftpScript = {}): Promise<ScriptedServer> {
+export async function startSftpScript({ password = 'secret', asks = false, files = {}, onRead = () => undefined, mode = 0o100644, onList, hostKeys = ['ed25519'], noSftp = false }: SftpScript = {}): Promise<ScriptedServer> {
   const pairs = hostKeys.map((type) => newSshKey({ type }))
   const tried: string[] = []
   const open = new Set<Connection>()
@@ -35,13 +39,24 @@ export async function startSftpScript({ password = 'secret', asks = false, files
   const serve = (sftp: SFTPWrapper) => {
     const handles: string[] = []
     const pathOf = (handle: Buffer) => handles[handle.readUInt32BE(0)]!
-    const attributes = (path: string) => ({ mode: 0o100644, uid: 0, gid: 0, size: files[path]!.length, atime: MODIFIED, mtime: MODIFIED })
+    const attributes = (path: string) => ({ mode, uid: 0, gid: 0, size: files[path]!.length, atime: MODIFIED, mtime: MODIFIED })
     const tell = (id: number, path: string) => (files[path] ? sftp.attrs(id, attributes(path)) : sftp.status(id, STATUS_CODE.NO_SUCH_FILE))
     sftp.on('OPEN', (id, path, flags) => {
       if (!files[path] || (flags & OPEN_MODE.WRITE) !== 0) return sftp.status(id, STATUS_CODE.NO_SUCH_FILE)
       const handle = Buffer.alloc(4)
       handle.writeUInt32BE(handles.push(path) - 1)
       sftp.handle(id, handle)
+    })
+    const list = onList ?? ((answer) => (answer === 0 ? Object.keys(files).map((name) => ({ name, line: name, mode })) : undefined))
+    let answers = 0
+    sftp.on('OPENDIR', (id) => {
+      answers = 0
+      sftp.handle(id, Buffer.alloc(4))
+    })
+    sftp.on('READDIR', (id) => {
+      const entries = list(answers++)
+      if (!entries) return sftp.status(id, STATUS_CODE.EOF)
+      sftp.name(id, entries.map((entry) => ({ filename: entry.name, longname: entry.line, attrs: { mode: entry.mode, uid: 0, gid: 0, size: files[entry.name]?.length ?? 0, atime: MODIFIED, mtime: MODIFIED } })))
     })
     sftp.on('STAT', tell)
     sftp.on('LSTAT', tell)
