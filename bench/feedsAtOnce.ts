@@ -49,9 +49,7 @@ async function spend(ground: Ground, url: string, database: Database, server: Ss
   for (const child of [worker, scheduler]) child.stdout.resume()
   try {
     while ((await seenWorkers(database)).length === 0) await pause(POLL_MS)
-    const { rows } = await database.pool.query<{ slot: Date }>(`update feeds set next_slot_at = clock_timestamp() + make_interval(secs => $1) returning next_slot_at as slot`, [LEAD_SECONDS])
-    const slot = Math.max(...rows.map((row) => row.slot.getTime()))
-    await database.pool.query('update feeds set next_slot_at = $1', [new Date(slot)])
+    const slot = await setSlot(database)
     let memoryFirst = 0
     for (const begun = performance.now(); ; await pause(POLL_MS)) {
       if (worker.exitCode !== null || worker.signalCode !== null) throw new Error('the worker ended before the feeds')
@@ -71,6 +69,15 @@ async function spend(ground: Ground, url: string, database: Database, server: Ss
   } finally {
     await Promise.all([worker, scheduler].map(ended))
   }
+}
+
+/** Has all feeds run at the next whole minute that is far enough ahead; gives it, in milliseconds since 1970. */
+async function setSlot(database: Database): Promise<number> {
+  const soonest = (await database.now()).getTime() + LEAD_SECONDS * 1000
+  const slot = new Date(Math.ceil(soonest / 60_000) * 60_000)
+  const schedule = `${slot.getUTCMinutes()} ${slot.getUTCHours()} * * *`
+  await database.pool.query(`update feeds set next_slot_at = $1, definition = definition || jsonb_build_object('schedule', $2::text, 'timeZone', 'UTC')`, [slot, schedule])
+  return slot.getTime()
 }
 
 const fileOf = (feed: string): string =>

@@ -21,6 +21,7 @@ const LISTS: readonly [list: keyof HeldPeople, heading: string][] = [
   ['changedEmails', 'would get another e-mail address'],
   ['reactivated', 'would be active again'],
   ['updated', 'would be changed'],
+  ['adopted', "would become the feed's own, though it did not bring them"],
 ]
 
 /** Prints why a file is held, and whom it is about by name (spec A6). */

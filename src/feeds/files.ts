@@ -50,21 +50,25 @@ export async function noteReturned(tx: Transaction, importId: string, { bytes, m
 }
 
 /**
- * Of files that lie under the name of rejected rows those that the sender has mended and put back: files that we have returned rows of, and not
- * with this size and time.
+ * Of files that lie under the name of rejected rows those that the sender has mended and put back, and that were not dealt with yet: files that we
+ * have returned rows of, and not with this size and time.
  * @param listed with the name of the file whose rows they are
  */
 export async function mendedAmong<File extends ListedFile>(tx: Transaction, feedId: string, listed: readonly { file: string; returned: File }[]): Promise<File[]> {
   if (listed.length === 0) return []
-  const rows = listed.map(({ file, returned: { bytes, modifiedAt } }, index) => ({ index, file, bytes, modified_at: modifiedAt.toISOString() }))
+  const rows = listed.map(({ file, returned: { name, bytes, modifiedAt } }, index) => ({ index, file, name, bytes, modified_at: modifiedAt.toISOString() }))
   const mended = await tx.query<{ index: number }>(
-    `select l.index from jsonb_to_recordset($2::jsonb) as l (index int, file text, bytes bigint, modified_at timestamptz(3))
+    `select l.index from jsonb_to_recordset($2::jsonb) as l (index int, file text, name text, bytes bigint, modified_at timestamptz(3))
        join feed_files f on f.feed_id = $1 and f.name = l.file join imports i on i.id = f.import_id cross join lateral jsonb_array_elements(i.source -> 'returned') r
+     where not exists (select from feed_files d where d.feed_id = $1 and d.name = l.name and d.bytes = l.bytes and d.modified_at = l.modified_at and d.state <> 'found')
      group by l.index having not bool_or((r ->> 'bytes')::bigint = l.bytes and (r ->> 'modifiedAt')::timestamptz = l.modified_at) order by l.index`,
     [feedId, JSON.stringify(rows)],
   )
   return mended.map(({ index }) => listed[index]!.returned)
 }
+
+/** SQL: not rows of an earlier file that were handed back and came mended: with those the next whole file is not compared. */
+const WHOLE = `counts -> 'mended' is null`
 
 /** What was taken from a feed before, as far as the next file depends on it. */
 export type TakenBefore = {
@@ -79,8 +83,8 @@ export type TakenBefore = {
 export async function readTaken(tx: Transaction, feedId: string, order: FeedDefinition['order']): Promise<TakenBefore> {
   // Of each order the newest; together they hold the newest of either.
   const newest = await tx.query<Ordered>(
-    `(select name, modified_at as "modifiedAt" from feed_files where feed_id = $1 and state = any ($2) order by modified_at desc, name collate "C" desc limit 1)
-     union all (select name, modified_at from feed_files where feed_id = $1 and state = any ($2) order by name collate "C" desc, modified_at desc limit 1)`,
+    `(select name, modified_at as "modifiedAt" from feed_files where feed_id = $1 and state = any ($2) and ${WHOLE} order by modified_at desc, name collate "C" desc limit 1)
+     union all (select name, modified_at from feed_files where feed_id = $1 and state = any ($2) and ${WHOLE} order by name collate "C" desc, modified_at desc limit 1)`,
     [feedId, ['importing', 'held', 'imported', 'rejected', 'repeated'] satisfies FeedFileState[]],
   )
   const open = await tx.query<{ id: string; importId: string | null; name: string; state: FeedFileState }>(
@@ -119,7 +123,7 @@ export async function intakeOf(
 ): Promise<FeedIntake> {
   const { mode, scope, adopts, thresholds, contract, holdHours } = feed.definition
   const [last] = await tx.query<{ headers: string[] | null; rows: number | null }>(
-    `select headers, (counts->>'rows')::int as rows from feed_files where feed_id = $1 and state = 'imported' order by finished_at desc, id desc limit 1`,
+    `select headers, (counts->>'rows')::int as rows from feed_files where feed_id = $1 and state = 'imported' and ${WHOLE} order by finished_at desc, id desc limit 1`,
     [feed.id],
   )
   return {

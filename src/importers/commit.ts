@@ -2,7 +2,7 @@ import type { Transaction } from '../entities/database.ts'
 import type { ChunkKind } from '../entities/states.ts'
 import { linkCustomers, speaksOfCustomers } from './customerLinks.ts'
 import { registeredSince } from './personalDetails.ts'
-import { furtherTable, leavingTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
+import { adoptedTable, furtherTable, leavingTable, planTable, rowsTable, type StagedColumn } from './stagedRow.ts'
 
 /** Rows that are committed together. Large enough that a transaction costs little, small enough to share and to resume. */
 export const CHUNK_ROWS = 20_000
@@ -112,9 +112,9 @@ async function holdRows(tx: Transaction, importId: string, users: string, rows: 
 export async function setStaleAside(tx: Transaction, importId: string, chunk: Chunk, options: { users: string; conflicts: boolean; detailsOfPerson: boolean }): Promise<void> {
   const plan = planTable(importId)
   const bounds = [chunk.first, chunk.last]
-  // Contacts before users: a feed that adopts writes those, too, of whom the file says nothing new.
+  // Contacts before users: a feed that adopts writes some, too, of whom the file says nothing new.
   const [brought] = await tx.query<{ adopts: boolean }>(`select coalesce((options -> 'feed' -> 'adopts')::boolean, false) as adopts from imports where id = $1`, [importId])
-  if (brought?.adopts) await tx.query(`select count(*) from (select from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and fate in ('update', 'unchanged')) order by id for update) locked`, bounds)
+  if (brought?.adopts) await tx.query(`select count(*) from (select from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and (fate = 'update' or fate = 'unchanged' and contact_id in (select contact_id from ${adoptedTable(importId)}))) order by id for update) locked`, bounds)
   const stale = [
     `select p.row from ${plan} p join (select id, version from contacts where id in (select contact_id from ${plan} where row between $1 and $2 and fate = 'update') order by id for update) c
        on c.id = p.contact_id where p.row between $1 and $2 and p.fate = 'update' and c.version <> p.contact_version`,
@@ -178,7 +178,8 @@ async function namesTaken(tx: Transaction, importId: string, chunk: Chunk): Prom
 
 /**
  * Writes the contacts that the plan says for a chunk (spec C, first step of commit).
- * @param feedId the feed that brings the file, whose own new people are; null where a person did
+ * @param feedId the feed that brings the file; null where a person did. New people are its own, and those whom it brings back though another feed let them go: else the one
+ * would let them go and the other bring them back with each file.
  */
 export async function commitContacts(tx: Transaction, importId: string, chunk: Chunk, staged: ReadonlySet<StagedColumn>, feedId: string | null): Promise<void> {
   const bounds = [chunk.first, chunk.last]
@@ -193,10 +194,10 @@ export async function commitContacts(tx: Transaction, importId: string, chunk: C
   const cleared = (column: string): string => (staged.has('clears') && column !== 'first_name' && column !== 'last_name' ? `case when '${column === 'email_key' ? 'email' : column}' = any (r.clears) then null else coalesce(r.${column}, c.${column}) end` : `coalesce(r.${column}, c.${column})`)
   const sets = columns.map((column) => (column === 'attributes' ? "attributes = coalesce(c.attributes, '{}') || coalesce(r.attributes, '{}')" : `${column} = ${cleared(column)}`))
   await tx.run(
-    `update contacts c set ${[...sets, "state = case when p.reactivate then 'active' else c.state end"].join(', ')}, version = c.version + 1, updated_at = now()
+    `update contacts c set ${[...sets, "state = case when p.reactivate then 'active' else c.state end", 'feed_id = case when p.reactivate and c.feed_id <> $3::bigint then $3::bigint else c.feed_id end'].join(', ')}, version = c.version + 1, updated_at = now()
      from ${planTable(importId)} p join ${rowsTable(importId)} r on r.row = p.row
      where p.row between $1 and $2 and p.fate = 'update' and p.contact_version is not null and c.id = p.contact_id`,
-    bounds,
+    [...bounds, feedId],
   )
   if (speaksOfCustomers(staged)) await linkCustomers(tx, importId, bounds)
 }

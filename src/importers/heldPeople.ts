@@ -8,7 +8,7 @@ export type HeldPeople = Record<'leaving' | 'created' | 'changedEmails' | 'react
 /** The named list of a held file (spec A6): who would leave, be new, get another address, come back, be changed otherwise, become the feed's own. At most `limit` of each; none once the plan is gone. */
 export async function heldPeople(tx: Transaction, importId: string, limit: number): Promise<HeldPeople> {
   const [plan, rows] = [planTable(importId), rowsTable(importId)]
-  const [found] = await tx.query<{ plan: boolean; feed: boolean }>('select to_regclass($1) is not null as plan, to_regclass($2) is not null as feed', [plan, leavingTable(importId)])
+  const [found] = await tx.query<{ plan: boolean; leaving: boolean; adopted: boolean }>('select to_regclass($1) is not null as plan, to_regclass($2) is not null as leaving, to_regclass($3) is not null as adopted', [plan, leavingTable(importId), adoptedTable(importId)])
   const none = { count: 0, people: [] }
   const ofFile = (where: string): Promise<HeldPeople['leaving']> =>
     !found!.plan
@@ -20,19 +20,19 @@ export async function heldPeople(tx: Transaction, importId: string, limit: numbe
            from ${plan} p join ${rows} r on r.row = p.row left join contacts c on c.id = p.contact_id and p.fate <> 'create' where ${where}`,
           limit,
         )
-  const ofList = (list: string, at: string): Promise<HeldPeople['leaving']> =>
-    !found!.feed
+  const ofList = (there: boolean, list: string, at: string): Promise<HeldPeople['leaving']> =>
+    !there
       ? Promise.resolve(none)
       : read(tx, `select ${at} as at, c.id as "contactId", c.external_id as "externalId", concat_ws(' ', c.first_name, c.last_name) as name, c.email, null::text as "emailBefore" from ${list} l join contacts c on c.id = l.contact_id`, limit)
   // Null where either has none: then it is no other address.
   const otherAddress = 'coalesce(c.email_key <> r.email_key, false)'
   return {
-    leaving: await ofList(leavingTable(importId), 'l.number'),
+    leaving: await ofList(found!.leaving, leavingTable(importId), 'l.number'),
     created: await ofFile(`p.fate = 'create'`),
     changedEmails: await ofFile(`p.fate = 'update' and ${otherAddress}`),
     reactivated: await ofFile(`p.fate = 'update' and p.reactivate`),
     updated: await ofFile(`p.fate = 'update' and not coalesce(p.reactivate, false) and not ${otherAddress}`),
-    adopted: await ofList(adoptedTable(importId), 'l.contact_id'),
+    adopted: await ofList(found!.adopted, adoptedTable(importId), 'l.contact_id'),
   }
 }
 

@@ -178,7 +178,7 @@ export async function reportImport(tx: Transaction, stored: StoredImport, counte
 function feedPart({ changes, hold, planHash, holdUntil, decision, decidedBy, decidedAt }: StoredImport, id: string): FeedPart {
   return {
     id,
-    changes: changes && { rows: changes.rows, population: changes.population, creations: changes.creations, updates: changes.updates, deactivations: changes.deactivations, changedEmails: changes.changedEmails, reactivations: changes.reactivations },
+    changes: changes && { rows: changes.rows, population: changes.population, creations: changes.creations, updates: changes.updates, deactivations: changes.deactivations, changedEmails: changes.changedEmails, reactivations: changes.reactivations, adoptions: changes.adoptions },
     hold: (hold ?? []).map((reason) => ({ ...explainHold(reason), detail: reason.detail })),
     plan: planHash,
     holdUntil: holdUntil?.toISOString() ?? null,

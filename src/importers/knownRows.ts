@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Transaction } from '../entities/database.ts'
 import type { Catalog } from '../organizations/catalog.ts'
 import type { Settings } from '../organizations/declaration.ts'
-import type { Mapping, MatchedColumn } from '../rules/columns.ts'
+import { holdsMendedRows, type Mapping, type MatchedColumn } from '../rules/columns.ts'
 import type { ImportOptions } from './receive.ts'
 import { hashRow, PackedRows, PackedWriter, RowTable } from './rowHashes.ts'
 import type { SourceRow } from './source.ts'
@@ -24,10 +24,10 @@ const MOST_CHANGED = 50_000
 /** All that decides how rows are read, and what becomes of them, besides the rows. */
 export type Reading = { header: readonly (string | null)[]; columns: readonly MatchedColumn[]; mapping: Mapping | null; settings: Settings; catalog: Catalog; options: ImportOptions }
 
-/** Whether rows of this import may be known from the one before: full files that let no mail go and hold no dates that pass. */
+/** Whether rows of this import may be known from the one before: full files, and no mended parts of them, that let no mail go and hold no dates that pass. */
 export function mayKnowRows({ options, columns }: Pick<Reading, 'options' | 'columns'>): boolean {
   const { feed, delivery } = options
-  return feed?.mode === 'full' && feed.scope.kind === 'own' && (delivery.kind === 'held' || delivery.kind === 'none') && !columns.some(({ field }) => field === 'sendAt')
+  return feed?.mode === 'full' && feed.scope.kind === 'own' && (delivery.kind === 'held' || delivery.kind === 'none') && !columns.some(({ field }) => field === 'sendAt') && !holdsMendedRows(columns)
 }
 
 function fingerprintOf({ header, columns, mapping, settings, catalog, options }: Reading): string {
@@ -182,7 +182,7 @@ export async function settleRows(tx: Transaction, importId: string): Promise<voi
   // What was noted of rows stands in their order.
   while (index < packed.length) {
     const end = Math.min(index + AT_ONCE, packed.length)
-    const people = await peopleOf(tx, importId, Number(packed.contactId(index)), Number(packed.contactId(end - 1)))
+    const people = await peopleOf(tx, kept.feedId, importId, Number(packed.contactId(index)), Number(packed.contactId(end - 1)))
     for (; index < end; index++) {
       const person = people.get(packed.contactId(index))
       if (person) settled.add({ low: packed.low(index), high: packed.high(index), contactId: person.id, version: person.version, usersVersion: person.users })
@@ -193,22 +193,22 @@ export async function settleRows(tx: Transaction, importId: string): Promise<voi
 }
 
 /**
- * By row: the one person of each row, from one to another, that was taken in without a problem and is of no other row. Whoever does not stand as the plan
+ * By row: the feed's one person of each row, from one to another, that was taken in without a problem and is of no other row. Whoever does not stand as the plan
  * and its commit left him or her was changed by somebody else meanwhile: such a row is not remembered, and is looked at the next time.
  */
-async function peopleOf(tx: Transaction, importId: string, first: number, last: number): Promise<Map<string, { id: string; version: number; users: number }>> {
+async function peopleOf(tx: Transaction, feedId: string, importId: string, first: number, last: number): Promise<Map<string, { id: string; version: number; users: number }>> {
   const people = await tx.query<{ row: number; id: string; version: number; users: number }>(
     `select p.row, c.id, c.version, coalesce(u.version, 0) as users
      from ${planTable(importId)} p join contacts c on c.id = p.contact_id
      left join (select contact_id, sum(version)::int as version from users group by contact_id) u on u.contact_id = c.id
      left join ${standingTable(importId)} s on s.contact_id = c.id
      left join (select contact_id, count(*)::int as changes from ${planTable(importId)}_users where fate in ('create', 'update') group by contact_id) done on done.contact_id = c.id
-     where p.row between $2 and $3 and c.state = 'active'
+     where p.row between $2 and $3 and c.state = 'active' and c.feed_id = $4
        and c.version = case p.fate when 'create' then 1 when 'update' then p.contact_version + 1 when 'unchanged' then p.contact_version end
        and coalesce(u.version, 0) = coalesce(s.version, 0) + coalesce(done.changes, 0)
        and not exists (select from import_issues i where i.import_id = $1 and i.row = p.row)
        and not exists (select from (select contact_id from ${planTable(importId)} where contact_id is not null group by contact_id having count(*) > 1) several where several.contact_id = c.id)`,
-    [importId, first, last],
+    [importId, first, last, feedId],
   )
   return new Map(people.map((person) => [String(person.row), person]))
 }

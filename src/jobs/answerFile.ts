@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { acknowledgementName, acknowledgementText, errorsName, pathIn, type Acknowledgement } from '../feeds/acknowledge.ts'
-import { noteReturned, type FileToSettle } from '../feeds/files.ts'
+import { mendedAmong, noteReturned, type FileToSettle } from '../feeds/files.ts'
 import { explainProblem } from '../feeds/problems.ts'
 import type { RemoteFolder } from '../feeds/server.ts'
 import { hasPlan, readImport, reportImport, type ImportReport, type StoredImport } from '../importers/importReport.ts'
@@ -20,7 +20,8 @@ export async function answerFile(work: FeedWork, folder: RemoteFolder, file: Fil
   let errors: string | null = null
   if (told !== null && rejected > 0 && told.stored.source !== null) {
     errors = errorsName(file.name, told.stored.source.format)
-    await writeRejected(work, folder, errorsName(path, told.stored.source.format), told.stored)
+    const errorsPath = errorsName(path, told.stored.source.format)
+    if (!(await liesMended(work, folder, file, errorsPath))) await writeRejected(work, folder, errorsPath, told.stored)
   }
   const acknowledgement: Acknowledgement = {
     feed: work.feed.name,
@@ -45,6 +46,12 @@ function readTold(work: FeedWork, importId: string): Promise<ToldImport | null> 
     const counted = stored.result === null && (await hasPlan(tx, importId)) ? await countImport(tx, importId, stored.options) : null
     return { stored, report: await reportImport(tx, stored, counted, 0) }
   })
+}
+
+/** Whether the sender has put the rows back already, mended, while the file was still held: what is yet to be taken in is not written over. */
+async function liesMended(work: FeedWork, folder: RemoteFolder, { name }: FileToSettle, path: string): Promise<boolean> {
+  const returned = work.feed.definition.mode === 'full' ? null : await folder.stat(path)
+  return returned !== null && (await work.tenant((tx) => mendedAmong(tx, work.feed.id, [{ file: name, returned }]))).length > 0
 }
 
 /** The rejected rows go through as they are made, however many. */

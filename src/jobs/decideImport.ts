@@ -2,10 +2,12 @@ import type { Transaction } from '../entities/database.ts'
 import { planHash } from '../importers/planHash.ts'
 import { decisionFault, type DecisionFault } from '../organizations/administrators.ts'
 import { audit } from '../organizations/audit.ts'
+import { loadCatalog } from '../organizations/catalog.ts'
 import { readOrganization } from '../organizations/organizations.ts'
 import type { ChangeCounts } from '../rules/feedPolicy.ts'
 import { clearHold, feedOfImport, wakeFeedOf, type ImportsFeed } from './feedOfImport.ts'
-import { cancelImport } from './finishImport.ts'
+import { cancelImport, finishImport } from './finishImport.ts'
+import { plannedBy } from './holdImport.ts'
 import { beginCommit } from './stageImport.ts'
 
 /** Why a held import is not decided so, or not by this person. Nothing was changed. */
@@ -26,14 +28,21 @@ const BY_ITSELF = 'muster'
 
 /**
  * Carries out what a feed's import is held for (spec A6): the plan that was shown, and no other. Whoever was changed since is stale and left alone, as
- * in every commit.
+ * in every commit. What is carried out by the settings and the catalog is carried out by those that it was planned by, or not at all.
  * @param options.plan the hash of the plan that the operator looked at; default: the one that was held
  * @returns the chunks to wake; throws DecisionRefused, and SeatsGone where seats went since
  */
 export async function approveImport(tx: Transaction, importId: string, operator: string, options: { plan?: string } = {}): Promise<number[]> {
   const held = await lockHeld(tx, importId)
   const feed = await mayDecide(tx, importId, operator)
-  const now = await planHash(tx, importId)
+  const by = plannedBy((await readOrganization(tx)).settings, await loadCatalog(tx))
+  if (by !== held.plannedBy) {
+    throw new DecisionRefused({
+      code: 'decision.plan_changed', message: `Settings or catalog of the organization were changed since import ${importId} was planned: carried out now, it would not do what was looked at.`,
+      hint: `Give it up and have the file sent again, to be planned anew: ./muster feed reject ${importId}`,
+    })
+  }
+  const now = await planHash(tx, importId, by)
   if (now !== held.planHash || (options.plan !== undefined && options.plan !== now)) {
     throw new DecisionRefused({ code: 'decision.plan_changed', message: `What import ${importId} would change is not what was looked at.`, hint: `Look at it again: ./muster import show ${importId}` })
   }
@@ -41,6 +50,8 @@ export async function approveImport(tx: Transaction, importId: string, operator:
   const chunks = await beginCommit(tx, importId)
   await clearHold(tx, importId)
   await wakeFeedOf(tx, importId)
+  // A file in which nothing is new has nothing to be committed.
+  if (chunks.length === 0) await finishImport(tx, importId)
   await note(tx, importId, feed, operator, 'import.approve', { plan: now, changes: held.changes })
   return chunks
 }
@@ -72,9 +83,9 @@ export async function supersedeImport(tx: Transaction, importId: string): Promis
 }
 
 /** The import while nobody else decides about it; throws DecisionRefused `import.not_held`. */
-async function lockHeld(tx: Transaction, importId: string): Promise<{ planHash: string; changes: ChangeCounts | null }> {
-  const [found] = await tx.query<{ state: string; planHash: string | null; changes: ChangeCounts | null }>(`select state, plan_hash as "planHash", changes from imports where id = $1 for no key update`, [importId])
-  if (found?.state === 'held' && found.planHash !== null) return { planHash: found.planHash, changes: found.changes }
+async function lockHeld(tx: Transaction, importId: string): Promise<{ planHash: string; plannedBy: string | null; changes: ChangeCounts | null }> {
+  const [found] = await tx.query<{ state: string; planHash: string | null; plannedBy: string | null; changes: ChangeCounts | null }>(`select state, plan_hash as "planHash", source ->> 'plannedBy' as "plannedBy", changes from imports where id = $1 for no key update`, [importId])
+  if (found?.state === 'held' && found.planHash !== null) return { planHash: found.planHash, plannedBy: found.plannedBy, changes: found.changes }
   throw new DecisionRefused({ code: 'import.not_held', message: found ? `Import ${importId} is ${found.state}: nothing of it waits for a decision.` : `There is no import ${importId}.`, hint: `./muster import show ${importId}` })
 }
 

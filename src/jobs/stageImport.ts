@@ -18,7 +18,7 @@ import { FileRefused } from '../rules/refusal.ts'
 import type { Failpoint } from './failpoint.ts'
 import { failImport, finishImport } from './finishImport.ts'
 import { onceItAnswers } from './giveBack.ts'
-import { holdIfJudged, judgeImport } from './holdImport.ts'
+import { holdIfJudged, judgeImport, plannedBy } from './holdImport.ts'
 import { importTables } from './importTables.ts'
 import { cancel, done, snooze, type Outcome } from './outcome.ts'
 import type { Queues } from './queues.ts'
@@ -95,8 +95,8 @@ async function planImport(database: Database, organizationId: string, staging: S
       await tx.run('update imports set lease_until = now() where id = $1', [staging.id])
       return 'wait'
     }
-    const columns = await planInto(tx, staging.id, staging.options)
-    const judged = await judgeImport(tx, staging.id, staging.options)
+    const { columns, by } = await planInto(tx, staging.id, staging.options)
+    const judged = await judgeImport(tx, staging.id, staging.options, by)
     const state = await tx.run(`update imports set state = 'previewed', lease_until = null, columns = $2 where id = $1 and state = 'staging'`, [staging.id, JSON.stringify(columns)])
     if (state === 0) throw new StagingTakenAway(staging.id)
     if (judged && (await holdIfJudged(tx, staging.id, judged))) return []
@@ -112,7 +112,7 @@ async function takeTurn(tx: Transaction): Promise<boolean> {
   return turn!.free
 }
 
-async function planInto(tx: Transaction, importId: string, options: ImportOptions): Promise<MatchedColumn[]> {
+async function planInto(tx: Transaction, importId: string, options: ImportOptions): Promise<{ columns: MatchedColumn[]; by: string }> {
   const { settings } = await readOrganization(tx)
   const catalog = await loadCatalog(tx)
   const [row] = await tx.query<{ columns: MatchedColumn[] }>('select columns from imports where id = $1', [importId])
@@ -124,7 +124,7 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
   await planHeld(tx, importTables(importId), options.delivery)
   await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)
-  return columns
+  return { columns, by: plannedBy(settings, catalog) }
 }
 
 /** Codes that planning tells; told anew when it is done again. */

@@ -53,6 +53,12 @@ export type MatchOptions = {
 /** The header of the column that tells a row's problems in the files handed back (E3); read again, it says nothing. */
 export const ERRORS_HEADER = 'Errors'
 
+/** Whether a file holds rows that we handed back: its last column is that of their problems, and says nothing. */
+export function holdsMendedRows(columns: readonly MatchedColumn[]): boolean {
+  const last = columns.findLast(({ header }) => header !== '')
+  return last?.header === ERRORS_HEADER && last.by === 'ignored'
+}
+
 /** Characters of a header that are shown and kept; what is longer is no header but a row of data. */
 const LONGEST_HEADER = 200
 

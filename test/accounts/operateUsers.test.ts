@@ -74,6 +74,20 @@ describe('deactivate and activate', () => {
     expect((await acme.users()).map(({ state, loginable }) => [state, loginable])).toEqual([['active', true], ['inactive', false], ['inactive', false]])
   })
 
+  test('the contact is locked before the user, as an import locks them: neither waits for the other in a circle', async () => {
+    const [ana] = await usersOf('ana.nguyen')
+    await tenant((tx) => deactivate(tx, 'olive', [ana!]))
+    await acme.sql(`update contacts set state = 'inactive' where organization_id = $1`, [acme.organizationId])
+    let activated: Promise<unknown> | undefined
+    await tenant(async (tx) => {
+      await tx.run('select from contacts where id = (select contact_id from users where id = $1) for update', [ana])
+      activated = tenant((other) => activate(other, 'olive', [ana!]))
+      await expect.poll(async () => (await acme.sql(`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)).length).toBeGreaterThan(0)
+      expect(await tx.query('select id from users where id = $1 for update skip locked', [ana])).toEqual([{ id: ana }])
+    })
+    expect(await activated).toMatchObject({ userIds: [ana], contacts: 1 })
+  })
+
   test('seats that are set aside for an import are not free', async () => {
     const ids = await usersOf('ana.nguyen', 'bo.lund', 'cy.ray')
     await tenant((tx) => deactivate(tx, 'olive', ids))

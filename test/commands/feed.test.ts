@@ -102,7 +102,7 @@ describe('a feed that is set up', () => {
 })
 
 describe('a feed with a past', () => {
-  const counts = (changes: Partial<ChangeCounts>): ChangeCounts => ({ rows: 1_000, population: 1_000, creations: 0, updates: 0, deactivations: 0, changedEmails: 0, reactivations: 0, ...changes })
+  const counts = (changes: Partial<ChangeCounts>): ChangeCounts => ({ rows: 1_000, population: 1_000, creations: 0, updates: 0, deactivations: 0, changedEmails: 0, reactivations: 0, adoptions: 0, ...changes })
 
   beforeAll(async () => {
     for (const [index, deactivations] of [2, 40, 120].entries()) {

@@ -68,6 +68,21 @@ describe('what was taken before', () => {
     expect(await tenant((tx) => takenAs(tx, feed, 'aa'))).toBeNull()
   })
 
+  test('and named everybody is known by its bytes only where it was the last: who goes back to an earlier file takes back what came between', async () => {
+    const finish = () => tenant((tx) => takeOverImports(tx, feed))
+    await taken(file('a', 1), 'aa', 'committed')
+    await finish()
+    const second = await taken(file('b', 2), 'bb', 'held')
+    expect(await tenant((tx) => takenAs(tx, feed, 'aa'))).toBeNull()
+    expect(await tenant((tx) => takenAs(tx, feed, 'bb'))).toBe('b')
+    await scene.sql(`update imports set state = 'undone' where id = $1`, [second.importId])
+    await finish()
+    expect(await tenant((tx) => takenAs(tx, feed, 'aa')), 'what came between is undone').toBe('a')
+    await scene.sql(`update feeds set definition = definition || '{"mode": "changes"}' where id = $1`, [feed])
+    await taken(file('c', 3), 'cc', 'committed')
+    expect(await tenant((tx) => takenAs(tx, feed, 'aa')), 'changes are made once').toBe('a')
+  })
+
   test('is the newest by the order of the feed; what was refused says nothing', async () => {
     await taken(file('z', 1), 'zz', 'committed')
     await taken(file('b', 9), 'bb', 'committed')
@@ -87,6 +102,13 @@ describe('what was taken before', () => {
       tenant((tx) => intakeOf(tx, { id: feed, definition: { ...scene.feed.definition, contract: { columns, rows: { least: null, most: null, changePercent: null } } } as never }, '7', null))
     expect(await intake('fixed')).toMatchObject({ feedId: feed, fileId: '7', lastHeaders: ['Last Name', 'First Name'], lastRows: 41 })
     expect(await intake('any')).toMatchObject({ lastHeaders: null, lastRows: 41 })
+
+    // Rows that were handed back and come mended are a part of it: the next whole file is not compared with them.
+    const mended = await taken(file('b', 2), 'bb', 'committed')
+    await scene.sql(`update imports set columns = $2, changes = $3 where id = $1`, [mended.importId, JSON.stringify([{ header: 'Other' }]), JSON.stringify({ rows: 1, population: 0, mended: true })])
+    await tenant((tx) => takeOverImports(tx, feed))
+    expect(await intake('fixed')).toMatchObject({ lastHeaders: ['Last Name', 'First Name'], lastRows: 41 })
+    for (const order of ['modified', 'name'] as const) expect((await tenant((tx) => readTaken(tx, feed, order))).last).toMatchObject({ name: 'a' })
   })
 })
 

@@ -22,7 +22,7 @@ async function feedWithFiles(counts: (ChangeCounts | null)[]) {
   }
   return (limit: Thresholds['deactivations'], lookBack?: number) => database.current.tenant(acme.organizationId, (tx) => replayThresholds(tx, feed!.id, thresholds(limit), lookBack))
 }
-const leaving = (deactivations: number): ChangeCounts => ({ rows: 100, population: 100, creations: 0, updates: 0, deactivations, changedEmails: 0, reactivations: 0 })
+const leaving = (deactivations: number): ChangeCounts => ({ rows: 100, population: 100, creations: 0, updates: 0, deactivations, changedEmails: 0, reactivations: 0, adoptions: 0 })
 
 test('"with this threshold, 3 of your last 90 runs would have been held", the newest of these first', async () => {
   const replay = await feedWithFiles([leaving(50), ...Array.from({ length: 90 }, (_, night) => leaving([3, 40, 80].includes(night) ? 5 : 4))])

@@ -23,6 +23,11 @@ test('without an External ID the address finds a person, whatever its case, and 
   expect(await acme.contacts()).toMatchObject([{ externalId: 'E1', email: 'aDA@int.test' }])
 })
 
+test('people with neither whose names are one only when written in one line are two', async () => {
+  const acme = await importing(database.current, QUIET)
+  expect(fates(await acme.run(sheet('First Name|Last Name', 'Ana|Bo Lee', 'Ana Bo|Lee', 'Ana|Bo Lee')))).toEqual({ read: 3, created: 2, rejected: 1 })
+})
+
 test('people with neither are told apart by their names, and never found by the name of somebody who has one of them', async () => {
   const acme = await importing(database.current, QUIET)
   expect(fates(await acme.run(sheet('First Name|Last Name|Phone', 'Ada|Lovelace|6125550100', 'Ben|Okafor|')))).toEqual({ read: 2, created: 2 })

@@ -69,6 +69,16 @@ test('a plan previewed, then somebody changed: commit leaves that person alone a
   expect((await acme.contacts()).map(({ lastName }) => lastName)).toEqual(['Byron', 'King', 'Person'])
 })
 
+test('a plan previewed, then somebody gone of whom it has nothing new to say: the row is told, not passed off as unchanged', async () => {
+  const acme = await prepared(QUIET)
+  await acme.run(sheet(HEADER, '1|Ada|Lovelace|ada@int.test|', '2|Ben|Okafor|ben@int.test|'))
+  const plan = await acme.preview(sheet(HEADER, '1|Ada|Lovelace|ada@int.test|', '2|Ben|Okafor|ben@int.test|'))
+  expect(fates(plan)).toEqual({ read: 2, unchanged: 2 })
+  await acme.sql(`delete from contacts where organization_id = $1 and external_id = '2'`, [acme.organizationId])
+  const report = await acme.commit(plan.id)
+  expect([fates(report), codes(report)]).toEqual([{ read: 2, unchanged: 1, held: 1 }, ['plan.stale 3']])
+})
+
 test('a plan previewed, then the user changed, the id or address taken, or the person deactivated: each is left alone', async () => {
   const acme = await prepared(QUIET)
   await acme.run(sheet(HEADER, '5|Eve|Ng|eve@int.test|'))

@@ -79,6 +79,33 @@ describe('approving', () => {
     expect(await acme.active()).toEqual(named(1, 2))
   })
 
+  test.each([
+    ['settings', { login: { sso: true } }],
+    ['catalog', { products: [{ name: 'WebCenter' }, { name: 'Payroll', autoLink: true }] }],
+  ])('is refused where the %s that the plan was made by were changed since, and nothing is changed', async (_, changes) => {
+    const { acme, report } = await held()
+    await acme.declare({ operators: ['desk@acme.example'], ...changes })
+    await expect(acme.approve(report.id, 'eve', report.feed!.plan!)).rejects.toMatchObject({ code: 'decision.plan_changed', hint: expect.stringContaining(`feed reject ${report.id}`) as string })
+    expect(await decision(acme, report.id)).toMatchObject([{ state: 'held' }])
+    expect(await acme.active()).toEqual(named(1, 2))
+  })
+
+  test('goes through where only who may decide, who is told, and the seats were changed', async () => {
+    const { acme, report } = await held()
+    await acme.declare({ administrators: ['eve'], operators: [], mail: { ratePerMinute: 9 }, licenses: [{ name: 'Full', seats: 50 }, { name: 'Read only', seats: null }] })
+    expect((await acme.approve(report.id, 'eve', report.feed!.plan!)).state).toBe('committed')
+  })
+
+  test('of a file in which nothing is new ends it at once', async () => {
+    const acme = await feedScene(database.current)
+    const feed = await acme.feed()
+    await feed.take(people([1, 2]))
+    const { id, state } = await feed.take(people([1, 2]), { outOfOrder: { newer: 'people-2.csv' } })
+    expect(state).toBe('held')
+    expect(await acme.tenant((tx) => approveImport(tx, id, 'eve'))).toEqual([])
+    expect(await acme.report(id)).toMatchObject({ state: 'committed', totals: { read: 2, unchanged: 2 }, feed: { decision: 'approved' } })
+  })
+
   test('leaves alone whoever was changed since, and carries out the rest', async () => {
     const { acme, report } = await held()
     await acme.run(people([], '2,Changed,C,p2@acme.example'))
@@ -137,7 +164,7 @@ describe('giving up', () => {
   test('when its time is over, by the database’s clock, and not before', async () => {
     const { acme, report } = await held()
     expect(await acme.tenant((tx) => expireHolds(tx, report.id))).toBe(false)
-    await acme.sql(`update imports set hold_until = now() where id = $1`, [report.id])
+    await acme.sql(`update imports set hold_until = now() - interval '1 second' where id = $1`, [report.id])
     expect(await acme.tenant((tx) => expireHolds(tx, report.id))).toBe(true)
     expect(await acme.tenant((tx) => expireHolds(tx, report.id))).toBe(false)
     await nothingDone(acme, report.id, 'expired', 'muster')

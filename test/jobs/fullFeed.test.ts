@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { commitChunk } from '../../src/jobs/commitChunk.ts'
 import { approveImport } from '../../src/jobs/decideImport.ts'
-import { deactivate } from '../../src/jobs/operateUsers.ts'
+import { decideIdentity } from '../../src/jobs/decideIdentity.ts'
+import { activate, deactivate } from '../../src/jobs/operateUsers.ts'
 import { useDatabase } from '../support/importing.ts'
 import { feedScene, named, people, upTo } from './feedScene.ts'
 
@@ -100,7 +101,7 @@ describe('whom a full file speaks for', () => {
     const other = await acme.feed()
     await other.take(people([5]))
     const feed = await acme.feed({ adopts: true })
-    await feed.take(people([1, 5, 7]))
+    await acme.approve((await feed.take(people([1, 5, 7]))).id, 'eve')
     expect(await acme.sql(`select external_id as id, feed_id as feed from contacts where organization_id = $1 order by external_id`, [acme.organizationId])).toEqual([
       { id: '1', feed: feed.id }, { id: '5', feed: other.id }, { id: '7', feed: feed.id }, { id: '8', feed: null },
     ])
@@ -114,8 +115,23 @@ describe('whom a full file speaks for', () => {
     await gone.take(people([1, 2]))
     await acme.sql('delete from feeds where id = $1', [gone.id])
     const feed = await acme.feed({ adopts: true })
-    await feed.take(people([1]))
+    await acme.approve((await feed.take(people([1]))).id, 'eve')
     expect(await acme.sql(`select external_id as id from contacts where organization_id = $1 and feed_id = $2`, [acme.organizationId, feed.id])).toEqual([{ id: '1' }])
+  })
+
+  test('no more for somebody whom a person brought back; what a file asks about and a person says yes to stays the feed’s', async () => {
+    const acme = await feedScene(database.current, { matching: { deactivated: 'ask' } })
+    const feed = await acme.feed()
+    await feed.take(people([1, 2, 3]))
+    await feed.take(people([1]))
+    const [two] = (await acme.users()).filter(({ externalId }) => externalId === '2')
+    await acme.tenant((tx) => activate(tx, 'eve', [two!.id]))
+    expect(await feed.take(people([1, 3]))).toMatchObject({ deactivated: 0, totals: { held: 1 } })
+    const [asked] = await acme.sql<{ id: string }>(`select id from identity_decisions where organization_id = $1`, [acme.organizationId])
+    await acme.tenant((tx) => decideIdentity(tx, [asked!.id], 'accept', 'eve'))
+    expect(await acme.active()).toEqual(named(1, 2, 3))
+    expect(await feed.take(people([1]))).toMatchObject({ deactivated: 1, feed: { changes: { population: 2 } } })
+    expect(await acme.active()).toEqual(named(1, 2))
   })
 
   test('two full feeds of an organization never touch each other’s people', async () => {
@@ -126,6 +142,33 @@ describe('whom a full file speaks for', () => {
     expect(await one.take(people([1]))).toMatchObject({ deactivated: 2 })
     expect(await two.take(people([4]))).toMatchObject({ deactivated: 1 })
     expect(await acme.active()).toEqual(named(1, 4))
+  })
+
+  test('whom one feed has let go and another brings back is the other one’s from then on', async () => {
+    const acme = await feedScene(database.current)
+    const [one, two] = [await acme.feed(), await acme.feed()]
+    await one.take(people([1, 3]))
+    await two.take(people([3, 4]))
+    expect(await one.take(people([1]))).toMatchObject({ deactivated: 1 })
+    const { id, totals } = await two.take(people([3, 4]))
+    expect(totals).toMatchObject({ updated: 1, unchanged: 1 })
+
+    expect(await one.take(people([1]))).toMatchObject({ deactivated: 0 })
+    expect(await two.take(people([3, 4]))).toMatchObject({ totals: { updated: 0, unchanged: 2 } })
+    expect(await acme.active()).toEqual(named(1, 3, 4))
+    // An undo gives the person back as the feed had let go of him or her.
+    expect(await acme.sql(`select before ->> 'feed_id' as feed, before ->> 'state' as state from import_changes where import_id = $1 and what = 'contact'`, [id])).toEqual([{ feed: one.id, state: 'inactive' }])
+    expect(await two.take(people([4]))).toMatchObject({ deactivated: 1 })
+  })
+
+  test('who was entered by hand, and whom a file brings back, stays nobody’s', async () => {
+    const acme = await feedScene(database.current)
+    await acme.run(people([7]))
+    await acme.sql(`update contacts set state = 'inactive', version = version + 1 where organization_id = $1`, [acme.organizationId])
+    const feed = await acme.feed()
+    await feed.take(people([1, 7]))
+    expect(await feed.take(people([1]))).toMatchObject({ deactivated: 0 })
+    expect(await acme.active()).toEqual(named(1, 7))
   })
 
   const declared = 'External ID,First Name,Last Name,Email,Customer,User Group,Department,Location,Site'
@@ -176,6 +219,16 @@ describe('who is in the file', () => {
     expect(await acme.active()).toEqual(named(1, 2))
   })
 
+  test.each(['organization', 'person'])('a row counts that gives somebody’s address to another, who has registered, where details are the %s’s', async (contactDetails) => {
+    const acme = await feedScene(database.current, { onboarding: { contactDetails } })
+    const feed = await acme.feed()
+    await feed.take(people([1, 2, 3]))
+    await acme.sql('update users set password_chosen_at = now() where organization_id = $1', [acme.organizationId])
+    expect(await feed.take(people([1], '3,Person,D,P2@acme.example'))).toMatchObject({ state: 'committed', deactivated: 0 })
+    expect(await acme.active()).toEqual(named(1, 2, 3))
+    expect(await feed.take(people([1], '3,Person,D,other@acme.example'))).toMatchObject({ state: 'committed', deactivated: 1 })
+  })
+
   test('a row that is held counts', async () => {
     const acme = await feedScene(database.current)
     const feed = await acme.feed()
@@ -224,6 +277,24 @@ describe('between the plan and its end', () => {
 
     expect(report).toMatchObject({ state: 'committed', deactivated: 1, notDeactivated: [{ reason: 'stale', count: 2, message: 'Changed after the plan was made, and left alone.' }] })
     expect(await acme.active()).toEqual(['Anna D', ...named(1, 4)])
+  })
+
+  test('people to be adopted are locked before any user, as others lock them: nobody waits in a circle', async () => {
+    const acme = await feedScene(database.current)
+    await acme.run(people([7, 8]))
+    const feed = await acme.feed({ adopts: true, thresholds: { updates: { people: 0, percent: null } } })
+    const { id } = await feed.take('External ID,First Name,Last Name,Email,Profile\n7,Person,H,p7@acme.example,Manager\n8,Person,I,p8@acme.example,')
+    const [chunk] = await acme.tenant((tx) => approveImport(tx, id, 'eve'))
+    let committed: Promise<unknown> | undefined
+    await acme.tenant(async (tx) => {
+      await tx.run(`select from contacts where external_id = '8' for update`)
+      committed = commitChunk({ database: database.current, failpoint: () => Promise.resolve(), queues: { wake: () => Promise.resolve() } }, { organizationId: acme.organizationId, importId: id, chunk: chunk! })
+      await expect.poll(async () => (await acme.sql(`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)).length).toBeGreaterThan(0)
+      expect(await tx.query('select from users for update skip locked')).toHaveLength(2)
+    })
+    await committed
+    expect(await acme.report(id)).toMatchObject({ state: 'committed', totals: { updated: 1, unchanged: 1 } })
+    expect(await acme.sql('select distinct feed_id from contacts where organization_id = $1', [acme.organizationId])).toEqual([{ feed_id: feed.id }])
   })
 
   test('nobody leaves where the database refused rows for ever, and the report says so', async () => {

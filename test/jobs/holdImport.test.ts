@@ -1,5 +1,6 @@
 /** When a feed's file is held as a whole, and that it then changes nothing (spec A6, A7, faults.md I4), through the real jobs. */
 import { describe, expect, test } from 'vitest'
+import { heldPeople } from '../../src/importers/heldPeople.ts'
 import type { ImportReport } from '../../src/importers/importReport.ts'
 import { beginCommit } from '../../src/jobs/stageImport.ts'
 import { sweepOnce } from '../../src/jobs/sweep.ts'
@@ -173,6 +174,58 @@ test('a file that was handed back and mended has the column of its errors more, 
   const lastHeaders = ['External ID', 'First Name', 'Last Name', 'Email']
   expect(codes(await feed.take('External ID,First Name,Last Name,Email,Errors\n1,Person,B,p1@acme.example,none\n', { lastHeaders }))).toEqual([])
   expect(codes(await feed.take('External ID,First Name,Last Name,Email,Error\n1,Person,B,p1@acme.example,none\n', { lastHeaders }))).toEqual(['contract.columns'])
+})
+
+test('mended rows of a full file are a part of it: nobody is missing from them, and they are not compared with a whole file', async () => {
+  const acme = await feedScene(database.current)
+  const feed = await acme.feed({ thresholds: { deactivations: { people: 0, percent: null } } })
+  const agreed = { lastHeaders: ['External ID', 'First Name', 'Last Name', 'Email'], lastRows: 5, rows: { least: 3, most: null, changePercent: 10 }, outOfOrder: { newer: 'people-2.csv' } }
+  await feed.take(people(upTo(4), '5,Person,F,nowhere'))
+
+  const report = await feed.take('External ID,First Name,Last Name,Email,Errors\r\n5,Person,F,p5@acme.example,none', agreed)
+
+  expect(report).toMatchObject({ state: 'committed', totals: { created: 1 }, deactivated: 0, feed: { hold: [], changes: { rows: 1, creations: 1, deactivations: 0 } } })
+  expect(await acme.active()).toHaveLength(5)
+  // Their last line tells nothing of how the sender ends whole files.
+  expect(codes(await feed.take(people(upTo(5)).slice(0, -1)))).toEqual(['feed.cut_short'])
+  // An Errors column that does not stand last is the sender's.
+  expect(codes(await feed.take('External ID,First Name,Last Name,Errors,Email\n5,Person,F,none,p5@acme.example\n'))).toEqual(['limit.deactivations'])
+})
+
+describe('people whom a feed makes its own', () => {
+  test('are named and counted, and the first file that does so is held', async () => {
+    const acme = await feedScene(database.current)
+    await acme.run(people([7, 8, 9]))
+    const feed = await acme.feed({ adopts: true })
+    const report = await feed.take(people([7, 8]))
+    expect(report).toMatchObject({ state: 'held', feed: { changes: { updates: 0, adoptions: 2 } } })
+    expect(report.feed!.hold).toMatchObject([{ code: 'feed.adopts', message: "People whom the file would make the feed's own, though the feed did not bring them: 2. No file of the feed has done so before." }])
+    expect((await acme.tenant((tx) => heldPeople(tx, report.id, 1))).adopted).toMatchObject({ count: 2, people: [{ name: 'Person H' }] })
+    expect(await acme.sql('select distinct feed_id from contacts where organization_id = $1', [acme.organizationId])).toEqual([{ feed_id: null }])
+
+    expect((await acme.approve(report.id, 'eve', report.feed!.plan!)).state).toBe('committed')
+
+    // Somebody has seen by now that it does.
+    expect(await feed.take(people([7, 8, 9]))).toMatchObject({ state: 'committed', feed: { changes: { adoptions: 1 } } })
+    expect(await feed.take(people([7]))).toMatchObject({ state: 'committed', deactivated: 2 })
+  })
+
+  test('are those who were looked at, and nobody whom another feed has brought meanwhile', async () => {
+    const acme = await feedScene(database.current)
+    await acme.run(people([7, 8]))
+    const gone = await acme.feed()
+    await gone.take(people([1]))
+    const feed = await acme.feed({ adopts: true })
+    const { id } = await feed.take(people([1, 7, 8]))
+    const other = await acme.feed()
+    await acme.sql(`update contacts set feed_id = $2 where organization_id = $1 and external_id = '8'`, [acme.organizationId, other.id])
+    // Their feed is gone only now: nobody has seen that they would be adopted.
+    await acme.sql('delete from feeds where id = $1', [gone.id])
+
+    await acme.approve(id, 'eve')
+
+    expect(await acme.sql('select external_id as id, feed_id as feed from contacts where organization_id = $1 order by external_id', [acme.organizationId])).toEqual([{ id: '1', feed: gone.id }, { id: '7', feed: feed.id }, { id: '8', feed: other.id }])
+  })
 })
 
 describe('a held import', () => {

@@ -37,6 +37,28 @@ describe('the hash of a plan', () => {
     const acme = await feedScene(database.current)
     const feed = await acme.feed({ thresholds: { creations: { people: 0, percent: null } } })
     const { id, feed: part } = await feed.take(people([1, 2]))
-    expect(await acme.tenant((tx) => planHash(tx, id))).toBe(part!.plan)
+    const [{ by }] = (await acme.sql<{ by: string }>(`select source ->> 'plannedBy' as by from imports where id = $1`, [id])) as [{ by: string }]
+    expect(await acme.tenant((tx) => planHash(tx, id, by))).toBe(part!.plan)
+  })
+
+  test('differs by whom the feed makes its own', async () => {
+    const acme = await feedScene(database.current)
+    await acme.run(people([7]))
+    const feed = await acme.feed({ adopts: true, thresholds: { creations: { people: 0, percent: null } } })
+    const [with7, without] = [await feed.take(people([1, 7])), await feed.take(people([1]))]
+    expect(with7.feed!.plan).not.toBe(without.feed!.plan)
+  })
+
+  test('differs by the settings and the catalog that it was made by, and not by who may decide, who is told, or how many seats there are', async () => {
+    const acme = await feedScene(database.current)
+    const feed = await acme.feed({ thresholds: { creations: { people: 0, percent: null } } })
+    const hashes: string[] = []
+    for (const changes of [{}, { administrators: ['eve'], operators: ['desk@acme.example'], mail: { ratePerMinute: 9 }, licenses: [{ name: 'Full', seats: 5 }, { name: 'Read only', seats: null }] }, { login: { sso: true } }, { products: [] }]) {
+      await acme.declare(changes)
+      hashes.push((await feed.take(people([1]))).feed!.plan!)
+    }
+    const [one, same, sso, catalog] = hashes
+    expect(same).toBe(one)
+    expect(new Set([one, sso, catalog]).size).toBe(3)
   })
 })

@@ -79,6 +79,18 @@ describe.skipIf(skipWithout('sshd'))('a feed', () => {
     expect(await scene.active()).toEqual(['E1', 'E2', 'E3'])
   })
 
+  test('of changes does not write over rows that were mended while their file was held', async () => {
+    const scene = await feeds.scene({ feed: { mode: 'changes', thresholds: { ...NO_LIMITS, creations: { people: 1, percent: null } } } })
+    scene.put('people.csv', `${peopleOf(1, 2)}E3,Ana,Nguyen,ana3.acme.example\n`)
+    await scene.run()
+    expect(scene.answer('people.csv')).toMatchObject({ state: 'held', errors: 'people.csv.errors.csv' })
+    scene.put('people.csv.errors.csv', server(scene).read(`${scene.feed.name}/people.csv.errors.csv`).toString().replace('ana3.acme', 'ana3@acme'), new Date(Date.now() + 10_000))
+    await approve(scene, await openImport(scene))
+    await scene.run()
+    expect(await states(scene)).toEqual({ 'people.csv': 'imported', 'people.csv.errors.csv': 'imported' })
+    expect(await scene.active()).toEqual(['E1', 'E2', 'E3'])
+  })
+
   test('that is full takes no rows that were mended: they do not name everybody', async () => {
     const scene = await feeds.scene()
     scene.put('people.csv', `${peopleOf(1)}E2,Ana,Nguyen,ana2.acme.example\n`)

@@ -2,6 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import type { UserChanges } from '../../src/accounts/userChanges.ts'
 import type { Transaction } from '../../src/entities/database.ts'
+import type { ImportReport } from '../../src/importers/importReport.ts'
+import { commitChunk } from '../../src/jobs/commitChunk.ts'
+import { approveImport } from '../../src/jobs/decideImport.ts'
 import { deactivate, send, set } from '../../src/jobs/operateUsers.ts'
 import { undoImport, type UndoReport } from '../../src/jobs/undoImport.ts'
 import type { FeedIntake } from '../../src/rules/feedPolicy.ts'
@@ -232,6 +235,30 @@ describe('whom the import changed', () => {
   })
 })
 
+test('no more comes back from the database for many people than for few', async () => {
+  const surname = (index: number): string => 'ABCDEFGHIJ'[index % 10]! + 'KLMNOPQRST'[Math.floor(index / 10)]!.toLowerCase()
+  const people = (count: number, phone: string, profile: string): string =>
+    [`${HEADER},Profile`, ...Array.from({ length: count }, (_, index) => `${index},Pat,${surname(index)},p${index}@undo.test,${phone},${profile}`)].join('\n')
+  const rowsReturned = async (count: number): Promise<number> => {
+    const acme = await organization()
+    await acme.run(people(count, '6125550100', 'Standard'))
+    const { id } = await acme.run(people(count, '6125550199', 'Manager'))
+    return tenant(acme, async (tx) => {
+      let rows = 0
+      const counted = async (sql: string, values?: unknown[]): Promise<{ rows: object[]; rowCount: number | null }> => {
+        const result = await tx.client.query<object>(sql, values)
+        rows += result.rows.length
+        return result
+      }
+      const query: Transaction['query'] = async <R extends object>(sql: string, values?: unknown[]) => (await counted(sql, values)).rows as R[]
+      const run: Transaction['run'] = async (sql, values) => (await counted(sql, values)).rowCount ?? 0
+      expect(await undoImport({ ...tx, query, run }, id, 'olga')).toMatchObject({ contacts: { putBack: count }, users: { putBack: count }, left: [] })
+      return rows
+    })
+  }
+  expect(await rowsReturned(40)).toBe(await rowsReturned(2))
+})
+
 test('a mail that the import let go, and that is in a release since, stays there', async () => {
   const acme = await organization()
   await acme.run(sheet(ADA))
@@ -257,6 +284,13 @@ describe('a full feed', () => {
     feedId, fileId: '1', mode: 'full', scope: { kind: 'own' }, adopts: false, thresholds: { creations: NONE, updates: NONE, deactivations: NONE, changedEmails: NONE, reactivations: NONE },
     rows: { least: null, most: null, changePercent: null }, lastHeaders: null, lastRows: null, outOfOrder: null, holdHours: 24,
   })
+  /** Takes in the first file of a feed that adopts: it is held, and approved. */
+  async function adopt(acme: Importing, feedId: string, text: string): Promise<ImportReport> {
+    const { id } = await acme.run(text, { feed: { ...intake(feedId), adopts: true } })
+    const parts = { database: database.current, failpoint: () => Promise.resolve(), queues: { wake: () => Promise.resolve() } }
+    for (const chunk of await tenant(acme, (tx) => approveImport(tx, id, 'eve'))) await commitChunk(parts, { organizationId: acme.organizationId, importId: id, chunk })
+    return acme.report(id)
+  }
   /** An organization with a feed that has brought Ada and Ben, and then Ada alone; gives the import by which Ben left. */
   async function benLeft(changes: DeclarationChanges = {}): Promise<{ acme: Importing; id: string; before: unknown }> {
     const acme = await organization(changes)
@@ -278,13 +312,24 @@ describe('a full feed', () => {
 
   test('owns nobody any more whom it had adopted by that file', async () => {
     const acme = await organization()
-    const [feed] = await acme.sql<{ id: string }>(`insert into feeds (organization_id, name, state, definition, author) values ($1, 'nightly', 'active', '{}', 'olga') returning id`, [acme.organizationId])
+    const [feed] = await acme.sql<{ id: string }>(`insert into feeds (organization_id, name, state, definition, author) values ($1, 'nightly', 'active', '{"alerts": {"mails": []}}', 'olga') returning id`, [acme.organizationId])
     await acme.run(sheet(ADA, BEN))
     const before = await content(acme)
-    const { id, totals } = await acme.run(sheet(ADA.replace('0101', '0199'), BEN), { feed: { ...intake(feed!.id), adopts: true } })
+    const { id, totals } = await adopt(acme, feed!.id, sheet(ADA.replace('0101', '0199'), BEN))
     expect([totals, await acme.sql('select distinct feed_id from contacts where organization_id = $1', [acme.organizationId])]).toMatchObject([{ updated: 1, unchanged: 1 }, [{ feed_id: feed!.id }]])
     expect(left(await undo(acme, id))).toEqual({})
     expect(await content(acme)).toEqual(before)
+  })
+
+  test('and the imports before it, a person’s own among them, are undone one after the other', async () => {
+    const acme = await organization()
+    const [feed] = await acme.sql<{ id: string }>(`insert into feeds (organization_id, name, state, definition, author) values ($1, 'nightly', 'active', '{"alerts": {"mails": []}}', 'olga') returning id`, [acme.organizationId])
+    const first = await acme.run(sheet(ADA, BEN))
+    const adopted = await adopt(acme, feed!.id, sheet(ADA, BEN))
+    const gone = await acme.run(sheet(ADA), { feed: { ...intake(feed!.id), adopts: true } })
+    expect([gone.deactivated, left(await undo(acme, gone.id)), left(await undo(acme, adopted.id))]).toEqual([1, {}, {}])
+    expect(await acme.sql('select distinct state, feed_id from contacts where organization_id = $1', [acme.organizationId])).toEqual([{ state: 'active', feed_id: null }])
+    expect(await undo(acme, first.id)).toMatchObject({ contacts: { deleted: 2 }, users: { deleted: 2 }, left: [] })
   })
 
   test('stays away, contact and user, where the seat is gone', async () => {

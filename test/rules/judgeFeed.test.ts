@@ -2,16 +2,16 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { explainHold } from '../../src/rules/catalog.ts'
 import { DEFAULT_LIMIT, LIMITED_CHANGES, type ChangeCounts, type FeedIntake, type Limit, type Thresholds } from '../../src/rules/feedPolicy.ts'
-import { fitsAllowance, judge, limitOf, replay, type FileFacts } from '../../src/rules/judgeFeed.ts'
+import { fitsAllowance, judge, limitOf, ofMendedRows, replay, type FileFacts } from '../../src/rules/judgeFeed.ts'
 
 const UNLIMITED: Limit = { people: null, percent: null }
 const all = (limit: Limit): Thresholds => ({ creations: limit, updates: limit, deactivations: limit, changedEmails: limit, reactivations: limit })
-const counts = (some: Partial<ChangeCounts> = {}): ChangeCounts => ({ rows: 1000, population: 1000, creations: 0, updates: 0, deactivations: 0, changedEmails: 0, reactivations: 0, ...some })
+const counts = (some: Partial<ChangeCounts> = {}): ChangeCounts => ({ rows: 1000, population: 1000, creations: 0, updates: 0, deactivations: 0, changedEmails: 0, reactivations: 0, adoptions: 0, ...some })
 const intake = (some: Partial<FeedIntake> = {}): FeedIntake => ({
   feedId: '1', fileId: '1', mode: 'full', scope: { kind: 'own' }, adopts: false, thresholds: all(DEFAULT_LIMIT), rows: { least: null, most: null, changePercent: null }, lastHeaders: null, lastRows: null,
   outOfOrder: null, holdHours: 72, ...some,
 })
-const WHOLE: FileFacts = { fileName: 'people.csv', cutShort: null, unsureRows: 0 }
+const WHOLE: FileFacts = { fileName: 'people.csv', cutShort: null, unsureRows: 0, adoptedBefore: false }
 const codes = (changes: ChangeCounts, fed: FeedIntake, headers: string[] = [], facts: FileFacts = WHOLE): string[] => judge(changes, fed, headers, facts).map(({ code }) => code)
 
 describe('the most that a file may change by itself', () => {
@@ -100,14 +100,26 @@ describe('the contract of a feed', () => {
     expect(codes(counts({ deactivations: 1 }), intake(), [], { ...WHOLE, unsureRows: 3 })).toEqual(['leaving.unsure'])
   })
 
+  test('the first file that makes people the feed’s own is looked at, whatever is unlimited', () => {
+    expect(codes(counts({ adoptions: 1 }), intake({ thresholds: all(UNLIMITED) }))).toEqual(['feed.adopts'])
+    expect(codes(counts({ adoptions: 1 }), intake(), [], { ...WHOLE, adoptedBefore: true })).toEqual([])
+    expect(codes(counts(), intake())).toEqual([])
+  })
+
+  test('rows that were handed back are judged by what they change, and not as a whole file', () => {
+    const agreed = intake({ lastHeaders: ['A'], lastRows: 1000, rows: { least: 10, most: null, changePercent: 5 }, outOfOrder: { newer: 'people-2.csv' } })
+    expect(codes(counts({ rows: 1 }), ofMendedRows(agreed), ['B'])).toEqual([])
+    expect(codes(counts({ rows: 1, updates: 99 }), ofMendedRows(agreed), ['B'])).toEqual(['limit.updates'])
+  })
+
   test('all reasons are told at once, those of the file before those of its changes', () => {
     const everything = judge(
-      counts({ rows: 1, creations: 99, updates: 99, deactivations: 99, changedEmails: 99, reactivations: 99 }),
+      counts({ rows: 1, creations: 99, updates: 99, deactivations: 99, changedEmails: 99, reactivations: 99, adoptions: 1 }),
       intake({ lastHeaders: ['A'], rows: { least: 10, most: null, changePercent: null }, outOfOrder: { newer: 'people-2.csv' } }),
       ['B'],
-      { fileName: 'people-1.csv', cutShort: 7, unsureRows: 2 },
+      { fileName: 'people-1.csv', cutShort: 7, unsureRows: 2, adoptedBefore: false },
     )
-    expect(everything.map(({ code }) => code)).toEqual(['feed.cut_short', 'contract.columns', 'contract.rows', 'feed.out_of_order', 'leaving.unsure', ...LIMITED_CHANGES.map((change) => `limit.${change}`)])
+    expect(everything.map(({ code }) => code)).toEqual(['feed.cut_short', 'contract.columns', 'contract.rows', 'feed.out_of_order', 'leaving.unsure', 'feed.adopts', ...LIMITED_CHANGES.map((change) => `limit.${change}`)])
     for (const reason of everything) expect(explainHold(reason).message).toMatch(/^[^{}]+\.$/)
   })
 })

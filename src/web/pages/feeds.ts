@@ -118,6 +118,7 @@ function notesOf(report: FeedReport) {
 
 const LISTS: readonly [list: keyof HeldPeople, heading: string][] = [
   ['leaving', 'Would be deactivated'], ['created', 'Would be new'], ['changedEmails', 'Would get another e-mail address'], ['reactivated', 'Would be active again'], ['updated', 'Would be changed'],
+  ['adopted', "Would become the feed's own, though it did not bring them"],
 ]
 
 const listsOf = (people: HeldPeople) =>
