@@ -6,7 +6,8 @@ export default defineConfig({
     // The tests run as Muster does: through Node's own type stripping, nothing transformed.
     experimental: { viteModuleRunner: false },
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: some tests wait for processes to notice what was done to them.
+    maxWorkers: 3,
     globalSetup: ['test/support/startServices.ts'],
     setupFiles: ['test/support/watchFailures.ts'],
     testTimeout: 20_000,

@@ -1,5 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/states.ts'
 import type { Catalog, Entry } from '../organizations/catalog.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import { ISSUES, type IssueCode } from '../rules/catalog.ts'

@@ -1,5 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/states.ts'
 import type { Catalog } from '../organizations/catalog.ts'
 import { groupOfAll, SECURITY_COLUMNS, type PlanTables } from './planUsers.ts'
 

@@ -112,7 +112,7 @@ async function judge(tx: Transaction, token: string, { username: typed }: { user
   if (!invited || why) return { is: 'gone', why: why ?? 'unknown' }
   const problems: Problem[] = []
   const username = checkUsername(typed.slice(0, 1_000), settings.username.maxLength, (_, detail) => problems.push({ field: 'username', code: 'username.invalid', detail: { reason: String(detail?.['reason'] ?? '') } }))
-  if (username !== null && username !== invited.username && (await takenOf(tx, [username])).has(username)) problems.push(taken(await freeUsername(tx, username, settings)))
+  if (username !== null && username !== invited.username && (await takenOf(tx, [username], invited.userId)).has(username)) problems.push(taken(await freeUsername(tx, username, settings)))
   const words = personalWords({ ...invited, username: username ?? invited.username, organizationName: organization.name, organizationKey: organization.key })
   return { is: 'judged', username, problems, words, settings }
 }
@@ -160,9 +160,9 @@ const isTaken = (error: unknown): boolean =>
 
 const taken = (proposal: string | null): Problem => ({ field: 'username', code: 'username.taken', detail: proposal === null ? {} : { proposal } })
 
-/** Those of the names that somebody has or had. */
-async function takenOf(tx: Transaction, names: readonly string[]): Promise<Set<string>> {
-  const rows = await tx.query<{ username: string }>('select username from users where username = any ($1) union select username from released_usernames where username = any ($1)', [names])
+/** Those of the names that somebody has or had; not counting `user`, who may have taken one a moment ago by the same link. */
+async function takenOf(tx: Transaction, names: readonly string[], user: string | null = null): Promise<Set<string>> {
+  const rows = await tx.query<{ username: string }>('select username from users where username = any ($1) and id is distinct from $2 union select username from released_usernames where username = any ($1)', [names, user])
   return new Set(rows.map(({ username }) => username))
 }
 

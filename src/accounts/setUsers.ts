@@ -1,5 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
-import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS } from '../entities/states.ts'
 import { splitUsername } from '../rules/usernames.ts'
 import { lockSeats, lockUsers, takeSeat, type LeftOutUser } from './lockUsers.ts'
 import { SECURITY_COLUMNS } from './planUsers.ts'

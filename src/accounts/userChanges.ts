@@ -1,4 +1,4 @@
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/states.ts'
 import type { Catalog, Entry } from '../organizations/catalog.ts'
 import type { Settings } from '../organizations/declaration.ts'
 import { explainIssue, type IssueCode } from '../rules/catalog.ts'

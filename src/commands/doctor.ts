@@ -8,11 +8,9 @@ import { RESERVED_KEYS } from '../organizations/declaration.ts'
 import { ONE_ADDRESS, seesOneAddress } from '../portal/proxies.ts'
 import type { Context } from './context.ts'
 import { examineFeeds } from './examineFeeds.ts'
+import type { Finding } from './finding.ts'
 import type { Installation } from './installation.ts'
 import { EXIT, green, inert, number, red, yellow, type ExitStatus } from './output.ts'
-
-/** What is found out about a part, with what to do where something is to be done. */
-export type Finding = { part: string; state: 'well' | 'attention' | 'failed'; message: string; hint: string | null }
 
 const well = (part: string, message: string): Finding => ({ part, state: 'well', message, hint: null })
 

@@ -1,7 +1,7 @@
 import { reportFeeds } from '../feeds/feedReport.ts'
 import { secretsOf } from '../feeds/knownNames.ts'
 import { listSecrets } from '../feeds/secrets.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 import type { Installation } from './installation.ts'
 
 /** What is to be said of an organization's feeds: those that do not run, that wait for a person, that an alert is about, and secrets that do not open. */

@@ -1,6 +1,6 @@
 import type { PoolClient, QueryConfig, QueryResultRow } from 'pg'
 import type { Database } from '../entities/database.ts'
-import { APP_ROLE } from '../entities/tenancy.ts'
+import { APP_ROLE } from '../entities/roles.ts'
 
 /**
  * A connection bound to one organization for the length of a turn of sending. Each statement is its own transaction and one

@@ -75,9 +75,6 @@ export const Tenant = defineEntity({
   properties: { ...entry(), product: () => p.manyToOne(Product).mapToPk().deleteRule('cascade') },
 })
 
-export const SECURITY_DIMENSIONS = ['company', 'businessUnit', 'department', 'location'] as const
-export type SecurityDimension = (typeof SECURITY_DIMENSIONS)[number]
-
 /**
  * A group of row-level security (spec C6). Its dimension is one of the four that limit a user's rows, or the field of an
  * authorized lookup, such as jobCode.

@@ -1,5 +1,5 @@
 import { Pool, type PoolClient } from 'pg'
-import { APP_ROLE } from './tenancy.ts'
+import { APP_ROLE } from './roles.ts'
 import { PatientClient, watchConnections } from './watchConnections.ts'
 
 /** A statement's rows. Values are what pg makes of them: bigint as string, timestamptz as Date, jsonb parsed. */

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
-import { migrations } from './migrations/index.ts'
-import { APP_ROLE, FLEET_ROLE } from './tenancy.ts'
+import { MIGRATION_NAMES } from './migrations/names.ts'
+import { APP_ROLE, FLEET_ROLE } from './roles.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -65,7 +65,7 @@ export async function pendingMigrations(databaseUrl: string): Promise<string[]> 
     const { rows: known } = await client.query<{ there: boolean }>(`select to_regclass('public.mikro_orm_migrations') is not null as there`)
     const { rows } = known[0]!.there ? await client.query<{ name: string }>('select name from mikro_orm_migrations') : { rows: [] }
     const applied = new Set(rows.map(({ name }) => name))
-    return migrations.map(({ name }) => name).filter((name) => !applied.has(name))
+    return MIGRATION_NAMES.filter((name) => !applied.has(name))
   } finally {
     await client.end()
   }

@@ -237,6 +237,10 @@ export const IDENTITY_DECISION_LIFECYCLE = {
   },
 } as const satisfies Lifecycle<IdentityDecisionState>
 
+/** What limits the rows that a user sees (spec C6); each is a kind of security group. */
+export const SECURITY_DIMENSIONS = ['company', 'businessUnit', 'department', 'location'] as const
+export type SecurityDimension = (typeof SECURITY_DIMENSIONS)[number]
+
 export const ACCOUNT_KINDS = ['employee', 'contact', 'service representative'] as const
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
 

@@ -1,9 +1,5 @@
 import { p } from '@mikro-orm/core'
-
-/** The role every tenant-bound statement runs under. It has no login and cannot bypass row security. */
-export const APP_ROLE = 'muster_app'
-/** Owner of the few functions that look across organizations (schema `fleet`). Nobody logs in as it. */
-export const FLEET_ROLE = 'muster_fleet'
+import { FLEET_ROLE } from './roles.ts'
 
 /** The organization of the running transaction, as set by Database.tenant(). Empty outside: then no row is visible. */
 const CURRENT_ORGANIZATION = "( SELECT (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::bigint AS \"nullif\")"

@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
 import { z } from 'zod'
+import { timeZone } from '../organizations/declaration.ts'
 import { DEFAULT_LIMIT } from '../rules/feedPolicy.ts'
 import { scheduleFault } from './schedule.ts'
 import { faultOfUrl } from './webhookAddress.ts'
@@ -11,14 +12,6 @@ const name = z.string().trim().min(1).max(200)
 const key = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is lower-case letters, digits and hyphens, at most 63')
 /** The name of a secret, given beforehand with `muster feed secret`. */
 const secret = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'is the name of a secret: letters, digits, dots, hyphens and underscores')
-
-const timeZone = z.string().refine((zone) => {
-  try {
-    return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }))
-  } catch {
-    return false
-  }
-}, 'is not an IANA time zone, such as America/Chicago')
 
 /** A file name with * for any text and ? for one character; no folders. */
 const pattern = z.string().max(200).regex(/^[^/\\]+$/, 'is a file name with * and ?, without a folder')

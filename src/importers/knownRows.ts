@@ -161,10 +161,11 @@ export const standingTable = (importId: string): string => `${planTable(importId
 /** Notes how the users of people in the plan stand, for settleRows. Behind the plan of contacts, in its transaction. Does nothing where no rows are remembered. */
 export async function noteStanding(tx: Transaction, importId: string): Promise<void> {
   await tx.run(`drop table if exists ${standingTable(importId)}`)
+  if ((await tx.query('select from known_rows where import_id = $1', [importId])).length === 0) return
   await tx.run(
     `create table ${standingTable(importId)} with (autovacuum_enabled = off) as
      select u.contact_id, sum(u.version)::int as version from users u
-     where exists (select from known_rows where import_id = ${importId}) and u.contact_id in (select p.contact_id from ${planTable(importId)} p where p.fate in ('update', 'unchanged')) group by u.contact_id`,
+     where u.contact_id in (select p.contact_id from ${planTable(importId)} p where p.fate in ('update', 'unchanged')) group by u.contact_id`,
   )
 }
 

@@ -1,4 +1,4 @@
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/states.ts'
 import type { Transaction } from '../entities/database.ts'
 import { COLUMN_OF_FIELD, planTable, rowsTable } from './stagedRow.ts'
 

@@ -3,20 +3,10 @@ import { Redis } from 'ioredis'
 import { Client, Pool } from 'pg'
 import { troubleOf } from '../entities/databaseTrouble.ts'
 import { PatientClient, watchConnections } from '../entities/watchConnections.ts'
-import { assertIds, jobId } from './jobIds.ts'
 import { snooze, type Outcome } from './outcome.ts'
+import { assertIds, JOB_NAMES, jobId, type JobName, type Payloads } from './payloads.ts'
 
-/** The kinds of job and what each carries: ids only, never a secret or anything personal (faults.md I5). */
-export type Payloads = {
-  stage: { organizationId: string; importId: string }
-  commit: { organizationId: string; importId: string; chunk: number }
-  deliver: { organizationId: string }
-  feeds: { organizationId: string; feedId: string }
-  webhooks: { organizationId: string }
-  sweep: Record<string, never>
-}
-export type JobName = keyof Payloads
-export const JOB_NAMES = ['stage', 'commit', 'deliver', 'feeds', 'webhooks', 'sweep'] as const satisfies JobName[]
+export { JOB_NAMES, type JobName, type Payloads } from './payloads.ts'
 
 export type Handler<Name extends JobName> = (payload: Payloads[Name], signal: AbortSignal) => Promise<Outcome>
 export type Handlers = { [Name in JobName]: Handler<Name> }

@@ -118,9 +118,9 @@ async function planInto(tx: Transaction, importId: string, options: ImportOption
   const [row] = await tx.query<{ columns: MatchedColumn[] }>('select columns from imports where id = $1', [importId])
   const columns = row!.columns
   await tx.run(`delete from import_issues where import_id = $1 and code = any ($2)`, [importId, PLAN_ISSUES])
-  await listPassedOver(tx, importId)
+  if (options.feed) await listPassedOver(tx, importId)
   await planContacts(tx, importId, stagedColumns(columns), settings)
-  await noteStanding(tx, importId)
+  if (options.feed) await noteStanding(tx, importId)
   await planUsers(tx, { importId, tables: importTables(importId), settings, catalog, purpose: owedPurpose(settings, options.delivery) })
   await planHeld(tx, importTables(importId), options.delivery)
   await tellSendersHeaders(tx, importId, PLAN_ISSUES, columns)

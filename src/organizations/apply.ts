@@ -1,4 +1,4 @@
-import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS } from '../entities/states.ts'
 import type { Database, Transaction } from '../entities/database.ts'
 import { declareCatalog, loadCatalog } from './catalog.ts'
 import { DeclarationRefused, parseDeclaration, RESERVED_KEYS, settingsOf, type Declaration } from './declaration.ts'

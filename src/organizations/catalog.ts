@@ -1,5 +1,5 @@
 import type { Transaction } from '../entities/database.ts'
-import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS, type SecurityDimension } from '../entities/states.ts'
 import type { CatalogDeclaration } from './declaration.ts'
 
 export type Entry = { id: string; name: string; withdrawn: boolean }

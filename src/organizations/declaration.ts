@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { SECURITY_DIMENSIONS } from '../entities/catalog.ts'
+import { SECURITY_DIMENSIONS } from '../entities/states.ts'
 import { ACCOUNT_KINDS } from '../entities/states.ts'
 import { checkEmail } from '../rules/emails.ts'
 import { usernameFormatFault } from '../rules/usernames.ts'
@@ -10,7 +10,8 @@ const name = z.string().trim().min(1).max(200)
 const names = z.array(name).refine((list) => new Set(list.map((entry) => entry.toLowerCase())).size === list.length, 'holds a name twice')
 const named = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ name, ...shape }))
 
-const timeZone = z.string().refine((zone) => {
+/** An IANA time zone. */
+export const timeZone = z.string().refine((zone) => {
   try {
     return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }))
   } catch {

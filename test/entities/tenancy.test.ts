@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Database } from '../../src/entities/database.ts'
-import { APP_ROLE, FLEET_ROLE } from '../../src/entities/tenancy.ts'
+import { APP_ROLE, FLEET_ROLE } from '../../src/entities/roles.ts'
 import { pendingChunks } from '../../src/importers/commit.ts'
 import { readImport } from '../../src/importers/importReport.ts'
 import { DEFAULT_OPTIONS, receiveFile } from '../../src/importers/receive.ts'

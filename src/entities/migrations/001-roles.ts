@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations'
-import { APP_ROLE, FLEET_ROLE } from '../tenancy.ts'
+import { APP_ROLE, FLEET_ROLE } from '../roles.ts'
 
 /**
  * Two roles without login, shared by all databases of the server: one that every tenant-bound statement runs under,

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations'
-import { APP_ROLE, FLEET_ROLE } from '../tenancy.ts'
+import { APP_ROLE, FLEET_ROLE } from '../roles.ts'
 import { fleetFunction, type FleetFunction } from './fleetFunctions.ts'
 
 /** What can be told now: the end of an alert waits for its beginning. */

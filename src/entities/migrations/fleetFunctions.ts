@@ -1,4 +1,4 @@
-import { APP_ROLE, FLEET_ROLE } from '../tenancy.ts'
+import { APP_ROLE, FLEET_ROLE } from '../roles.ts'
 
 /** Name with arguments, result, body. Each answers one narrow question about all organizations; none returns personal data. */
 export type FleetFunction = [name: string, result: string, body: string]

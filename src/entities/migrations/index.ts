@@ -5,14 +5,9 @@ import { Access } from './004-access.ts'
 import { AccessFleet } from './005-access-fleet.ts'
 import { Feeds } from './006-feeds.ts'
 import { FeedsFleet } from './007-feeds-fleet.ts'
+import { MIGRATION_NAMES } from './names.ts'
+
+const CLASSES = { '001-roles': Roles, '002-schema': Schema, '003-fleet': Fleet, '004-access': Access, '005-access-fleet': AccessFleet, '006-feeds': Feeds, '007-feeds-fleet': FeedsFleet }
 
 /** Every migration in order; listed by hand so that nothing is found by accident. */
-export const migrations = [
-  { name: '001-roles', class: Roles },
-  { name: '002-schema', class: Schema },
-  { name: '003-fleet', class: Fleet },
-  { name: '004-access', class: Access },
-  { name: '005-access-fleet', class: AccessFleet },
-  { name: '006-feeds', class: Feeds },
-  { name: '007-feeds-fleet', class: FeedsFleet },
-]
+export const migrations = MIGRATION_NAMES.map((name) => ({ name, class: CLASSES[name] }))

@@ -1,4 +1,14 @@
-import type { JobName, Payloads } from './queues.ts'
+/** The kinds of job and what each carries: ids only, never a secret or anything personal (faults.md I5). */
+export type Payloads = {
+  stage: { organizationId: string; importId: string }
+  commit: { organizationId: string; importId: string; chunk: number }
+  deliver: { organizationId: string }
+  feeds: { organizationId: string; feedId: string }
+  webhooks: { organizationId: string }
+  sweep: Record<string, never>
+}
+export type JobName = keyof Payloads
+export const JOB_NAMES = ['stage', 'commit', 'deliver', 'feeds', 'webhooks', 'sweep'] as const satisfies JobName[]
 
 /** Payloads lie in the queue in clear, and are shown: whatever the types were made to let through, nothing but ids gets there. */
 export function assertIds(payload: object): void {
