@@ -214,7 +214,7 @@ describe.skipIf(skipWithout('sshd'))('feeds', () => {
   test('many feeds at once need no more memory for larger files', async () => {
     const peak = async (bytes: number): Promise<number> => {
       const all: FeedScene[] = []
-      for (let count = 0; count < 6; count++) {
+      for (let count = 0; count < 4; count++) {
         const feed = await scene()
         feed.put('people.csv', unreadable(bytes))
         all.push(feed)
@@ -230,8 +230,8 @@ describe.skipIf(skipWithout('sshd'))('feeds', () => {
     }
     // Of files of several pieces, as there is always some memory that is free and was not given back.
     const small = await peak(12 * MEGABYTE)
-    const large = await peak(28 * MEGABYTE)
-    // Held as a whole they would be 96 megabytes more.
-    expect(large).toBeLessThan(small + 60)
+    const large = await peak(60 * MEGABYTE)
+    // Held as a whole they would be 192 megabytes more. What garbage there is at the moment differs by some tens.
+    expect(large).toBeLessThan(small + 110)
   }, 2 * PATIENCE_MS)
 })

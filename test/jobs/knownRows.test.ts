@@ -179,10 +179,10 @@ test('nights come out the same with and without it, whatever the files say and w
   })
   let passedOver = 0
   await fc.assert(
-    fc.asyncProperty(fc.array(night, { minLength: 2, maxLength: 4 }), fc.uniqueArray(fc.integer({ min: 1, max: 7 }), { minLength: 2, maxLength: 6 }), async (nights, steady) => {
+    fc.asyncProperty(fc.array(night, { minLength: 2, maxLength: 4 }), fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { maxLength: 6 }), async (nights, steady) => {
       const [remembers, forgets] = [await nightly(), await nightly()]
       // Some people stand in every file as they are, so that there is something to know.
-      const always = steady.map((number) => someone(number))
+      const always = [...new Set([8, 9, 10, 11, ...steady])].map((number) => someone(number))
       for (const { rows, byHand, held, undone } of nights) {
         const file = [...always, ...rows.map(({ number, email, ...changes }) => someone(number, { ...changes, ...(email === 'own' ? {} : { email: email === 'new' ? `q${number}@int.test` : email }) }))]
         await forgets.sql('delete from known_rows where organization_id = $1', [forgets.organizationId])
