@@ -2,6 +2,8 @@
 export type DatabaseTrouble = 'full' | 'away'
 
 const DISK_FULL = '53100'
+/** What PostgreSQL says of ENOSPC, and of a page that was written in part. */
+const NO_ROOM = /No space left on device|wrote only \d+ of \d+ bytes/
 /** Classes and codes of SQLSTATE: connection lost, short of resources, an operator's intervention, trouble of the system below. */
 const AWAY = /^(?:08|53|57P0|58)/
 /** Of the system, the wire and the name service. */
@@ -13,7 +15,8 @@ const CUT = /^(?:Connection terminated|Client has encountered a connection error
 export function troubleOf(error: unknown): DatabaseTrouble | null {
   if (!(error instanceof Error)) return null
   const { code } = error as { code?: unknown }
-  if (code === DISK_FULL) return 'full'
+  // Not everything that finds no room says so by its code: a write that was cut short is an internal error.
+  if (code === DISK_FULL || (typeof code === 'string' && NO_ROOM.test(error.message))) return 'full'
   if (typeof code === 'string') return AWAY.test(code) || UNREACHABLE.has(code) ? 'away' : null
   return CUT.test(error.message) ? 'away' : null
 }

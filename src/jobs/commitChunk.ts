@@ -4,6 +4,7 @@ import { recordUsers, recordUsersLeft } from '../accounts/recordUsers.ts'
 import { cancelMails } from '../deliveries/cancelMails.ts'
 import { oweDeliveries } from '../deliveries/owe.ts'
 import type { Transaction } from '../entities/database.ts'
+import { troubleOf } from '../entities/databaseTrouble.ts'
 import { commitContacts, countFailure, finishChunk, setChunkAside, setStaleAside, takeChunk, waitsForFirstRows, type Chunk } from '../importers/commit.ts'
 import { adoptNamed, commitLeaving, rowsNotWritten, spareLeaving, waitsForRows } from '../importers/departures.ts'
 import { raiseDecisions } from '../importers/identityDecisions.ts'
@@ -47,7 +48,7 @@ export async function commitChunk(parts: ImportParts, payload: { organizationId:
       await failpoint('import.chunk_applied')
     })
   } catch (error) {
-    if (!REFUSED.test((error as { code?: string }).code ?? '')) throw error
+    if (troubleOf(error) !== null || !REFUSED.test((error as { code?: string }).code ?? '')) throw error
     if (!(await database.tenant(organizationId, (tx) => countFailure(tx, importId, payload.chunk)))) throw error
     // For ever refused, it would keep the import from its end, and every other one of the organization from its beginning.
     await inChunk((tx, _, chunk) => (chunk.kind === 'leaving' ? spareLeaving(tx, importId, chunk) : setChunkAside(tx, importId, chunk, importTables(importId).users)))

@@ -26,7 +26,7 @@ const someone = (count: number): string => {
   return csv
 }
 
-describe.skipIf(skipWithout('mounts'))('39: the disk of the database is full', { timeout: 30_000 }, () => {
+describe.skipIf(skipWithout('mounts'))('39: the disk of the database is full', { timeout: 60_000 }, () => {
   let own: EmbeddedPostgres
   let disk: SmallDisk
   let world: World
@@ -89,9 +89,12 @@ describe.skipIf(skipWithout('mounts'))('39: the disk of the database is full', {
     await expect.poll(() => workers.some((worker) => failures(worker, 'stage') > 0), { timeout: 20_000 }).toBe(true)
     await failsAgainAndAgain(workers.find((worker) => failures(worker, 'stage') > 0)!, 'stage')
 
-    await expect.poll(() => world.sql('select state, attempts, failure from imports where id = $1', [importId]), { timeout: 15_000, message: 'no attempt counts, but the one that may be under way' }).toEqual([{ state: 'staging', attempts: 0, failure: null }])
+    // More often than a file may take its worker with it. That an attempt does not count can be written only where there is room for it.
+    const [row] = await world.sql<{ state: string; attempts: number; failure: object | null }>('select state, attempts, failure from imports where id = $1', [importId])
+    expect(row).toMatchObject({ state: 'staging', failure: null })
+    expect(row!.attempts, 'no attempt counts, but the one that may be under way').toBeLessThanOrEqual(1)
     expect(await world.sql('select from contacts where created_by_import = $1', [importId])).toEqual([])
-    await expect.poll(() => alerts(...workers)).toBe(1)
+    await expect.poll(() => alerts(...workers), { timeout: 15_000 }).toBe(1)
     expect(await doctor()).toContainEqual(expect.objectContaining({ state: 'failed', message: expect.stringContaining('No space left on device') }))
 
     disk.makeRoom()
@@ -108,13 +111,14 @@ describe.skipIf(skipWithout('mounts'))('39: the disk of the database is full', {
     const { id: importId } = await world.people.preview(someone(ROWS), { delivery: { kind: 'none' } })
     const worker = await world.start('worker.ts')
     await world.start('scheduler.ts')
-    await expect.poll(() => world.sql('select from bullmq.job'), { message: 'the sweep goes round' }).not.toEqual([])
+    await expect.poll(() => world.sql('select from bullmq.job'), { timeout: 15_000, message: 'the sweep goes round' }).not.toEqual([])
     disk.fill(LEFT)
     await world.tenant((tx) => beginCommit(tx, importId))
-    await failsAgainAndAgain(worker, 'commit')
+    // Once is enough: the queue lies on the same disk, and may have no room to call again.
+    await failsAgainAndAgain(worker, 'commit', 1)
     expect(await world.sql('select from contacts where created_by_import = $1', [importId])).toEqual([])
     expect(await world.sql('select state, failures from import_chunks where import_id = $1', [importId])).toEqual([{ state: 'pending', failures: 0 }])
-    await expect.poll(() => alerts(worker)).toBe(1)
+    await expect.poll(() => alerts(worker), { timeout: 15_000 }).toBe(1)
 
     disk.makeRoom()
     await world.sql(`delete from bullmq.job where name = 'commit' and state = 'delayed'`)
